@@ -1,0 +1,31 @@
+//! Image bytes to a closed, textured 3D model, and that model to a file.
+//!
+//! Pure and synchronous: no network, no clock, no file system, no threads of its own. The same bytes
+//! and options give the same bytes out, wherever and beside whatever it runs; callers get parallelism
+//! by running several pictures at once.
+//!
+//! It never learns about jobs, queues or HTTP. Callers hand in bytes, [`Options`] and an [`Observer`]
+//! (which hears of each step and may cancel between and inside them), and get a [`Model`] that has
+//! passed every check in [`mesh::check`], or an [`Error`] that names what was wrong.
+//!
+//! Data runs through `pipeline.rs` in one direction: bytes → [`image::Picture`] → [`segment::Matte`] →
+//! [`shape`] → [`mesh::Mesh`] → [`texture`] → [`Model`] → [`format`] or [`preview`].
+
+mod error;
+pub mod format;
+pub mod image;
+pub mod mesh;
+mod model;
+pub mod options;
+mod pipeline;
+pub mod preview;
+pub mod segment;
+pub mod shape;
+pub mod texture;
+
+pub use error::Error;
+pub use format::Format;
+pub use image::{Inspection, Limits, inspect};
+pub use model::{Bounds, Model, Texture, Warning};
+pub use options::{ModelKind, OptionError, Options};
+pub use pipeline::{Observer, Silent, Step, reconstruct};
