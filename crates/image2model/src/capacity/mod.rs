@@ -1,0 +1,1 @@
+//! Metrics of what the service does and could do.

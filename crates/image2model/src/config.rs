@@ -1,0 +1,259 @@
+//! One typed configuration: defaults < file < environment < flags.
+//!
+//! The founding document's figures are the defaults under its own keys. Durations are in seconds unless a
+//! key says otherwise. Only this module reads the environment.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+/// Every setting.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address of API and page.
+    pub listen: String,
+    /// Where store, artifacts and uploads lie.
+    pub data_dir: PathBuf,
+    /// Pools by queue.
+    pub workers: Pools,
+    pub worker: WorkerSettings,
+    pub retry: RetrySettings,
+    pub upload: UploadSettings,
+    pub results: ResultSettings,
+    pub artifacts: ArtifactSettings,
+    pub stream: StreamSettings,
+    pub http: HttpSettings,
+    pub compat: CompatSettings,
+    pub log: LogSettings,
+}
+
+/// The founding document's `WORKER_CONFIGS`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Pools {
+    pub batch_processing: Pool,
+    pub model_generation: Pool,
+    pub maintenance: Pool,
+    pub priority: Pool,
+}
+
+/// One queue's pool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Pool {
+    /// Tasks run at once.
+    pub concurrency: usize,
+    /// Tasks after which a worker process is replaced; threads of `serve` stay.
+    pub max_tasks_per_child: u64,
+    /// `concurrency × prefetch_multiplier` tasks are held, the rest of them waiting.
+    pub prefetch_multiplier: usize,
+}
+
+/// How this process works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WorkerSettings {
+    /// Memory for local work: bytes, or a share of the machine's or the cgroup's limit such as `60%`.
+    pub memory: String,
+    /// Threads for local work; 0 is one per core.
+    pub threads: usize,
+    pub lease: u64,
+    pub extend_every: u64,
+    /// Time to finish running work after SIGTERM before it is handed back.
+    pub grace: u64,
+    pub sweep_every: f64,
+}
+
+/// `job::RetryPolicy` as configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrySettings {
+    pub max_attempts: u32,
+    pub max_crashes: u32,
+    pub base: f64,
+    pub cap: f64,
+}
+
+/// What one upload may hold.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct UploadSettings {
+    pub max_files: usize,
+    pub max_file_bytes: u64,
+}
+
+/// How long ended jobs stay.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ResultSettings {
+    /// Hours, or `auto`: until the disk has under 5 GB or 5 % free, whichever is less.
+    pub keep: String,
+    /// No ended job is removed before this many hours.
+    pub keep_at_least_hours: u64,
+}
+
+/// How files that no record names are treated.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ArtifactSettings {
+    /// Seconds before such a file is removed.
+    pub grace: u64,
+    /// Seconds between two collections.
+    pub collect_every: u64,
+}
+
+/// Event streams.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StreamSettings {
+    /// Seconds that a stream lasts unless its reader asks otherwise.
+    pub timeout: u64,
+    pub heartbeat: u64,
+}
+
+/// Who may call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Host names, besides IP addresses and `localhost`, that requests may name.
+    pub hosts: Vec<String>,
+    /// Origins, besides the server's own, whose pages may call.
+    pub origins: Vec<String>,
+}
+
+/// Old behaviour on demand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct CompatSettings {
+    /// Status of an unknown task is `queued` instead of 404.
+    pub unknown_task_is_queued: bool,
+}
+
+/// What is logged and how.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LogSettings {
+    /// A `tracing` filter such as `info,image2model=debug`.
+    pub level: String,
+    /// `text` or `json`.
+    pub format: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: "127.0.0.1:8080".to_owned(),
+            data_dir: PathBuf::from("image2model-data"),
+            workers: Pools::default(),
+            worker: WorkerSettings::default(),
+            retry: RetrySettings::default(),
+            upload: UploadSettings::default(),
+            results: ResultSettings::default(),
+            artifacts: ArtifactSettings::default(),
+            stream: StreamSettings::default(),
+            http: HttpSettings::default(),
+            compat: CompatSettings::default(),
+            log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for Pools {
+    fn default() -> Self {
+        let pool = |concurrency, max_tasks_per_child, prefetch_multiplier| Pool {
+            concurrency,
+            max_tasks_per_child,
+            prefetch_multiplier,
+        };
+        Self {
+            batch_processing: pool(4, 50, 1),
+            model_generation: pool(8, 100, 2),
+            maintenance: pool(2, 1000, 4),
+            priority: pool(4, 100, 1),
+        }
+    }
+}
+
+impl Default for WorkerSettings {
+    fn default() -> Self {
+        Self {
+            memory: "60%".to_owned(),
+            threads: 0,
+            lease: 30,
+            extend_every: 10,
+            grace: 30,
+            sweep_every: 1.0,
+        }
+    }
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self {
+            max_attempts: 3,
+            max_crashes: 5,
+            base: 2.0,
+            cap: 300.0,
+        }
+    }
+}
+
+impl Default for UploadSettings {
+    fn default() -> Self {
+        Self {
+            max_files: 25,
+            max_file_bytes: 10 * 1024 * 1024,
+        }
+    }
+}
+
+impl Default for ResultSettings {
+    fn default() -> Self {
+        Self {
+            keep: "auto".to_owned(),
+            keep_at_least_hours: 24,
+        }
+    }
+}
+
+impl Default for ArtifactSettings {
+    fn default() -> Self {
+        Self {
+            grace: 3600,
+            collect_every: 600,
+        }
+    }
+}
+
+impl Default for StreamSettings {
+    fn default() -> Self {
+        Self {
+            timeout: 3600,
+            heartbeat: 15,
+        }
+    }
+}
+
+impl Default for LogSettings {
+    fn default() -> Self {
+        Self {
+            level: "info".to_owned(),
+            format: "text".to_owned(),
+        }
+    }
+}
+
+impl Pools {
+    /// The pool of a queue.
+    #[must_use]
+    pub fn of(&self, queue: crate::job::Queue) -> Pool {
+        use crate::job::Queue;
+        match queue {
+            Queue::BatchProcessing => self.batch_processing,
+            Queue::ModelGeneration => self.model_generation,
+            Queue::Maintenance => self.maintenance,
+            Queue::Priority => self.priority,
+        }
+    }
+}

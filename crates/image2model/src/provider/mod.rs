@@ -1,0 +1,61 @@
+//! Who makes the model.
+//!
+//! A [`Provider`] turns one image into files; it knows nothing of queues, leases or HTTP.
+
+mod catalogue;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio_util::sync::CancellationToken;
+
+use crate::job::{Notice, transition::Failure};
+
+pub use catalogue::{ModelInfo, ModelRequest, RequestError};
+
+/// One produced file, not stored yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Produced {
+    /// `glb`, `obj`, …, `preview`, `turntable`.
+    pub format: &'static str,
+    /// File extension.
+    pub extension: &'static str,
+    pub media_type: &'static str,
+    pub bytes: Bytes,
+}
+
+/// All that one attempt made.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Generated {
+    pub files: Vec<Produced>,
+    pub warnings: Vec<Notice>,
+}
+
+/// Hears how far an attempt is: percent and step.
+pub type OnProgress = std::sync::Arc<dyn Fn(u8, &'static str) + Send + Sync>;
+
+/// Makes models.
+#[async_trait]
+pub trait Provider: Send + Sync {
+    /// Makes a model and the asked formats of one image. GLB is always among them.
+    ///
+    /// # Errors
+    /// A [`Failure`] says whether another attempt can help.
+    async fn generate(
+        &self,
+        image: Bytes,
+        request: &ModelRequest,
+        progress: OnProgress,
+        cancel: CancellationToken,
+    ) -> Result<Generated, Failure>;
+
+    /// Writes a stored GLB in another format.
+    ///
+    /// # Errors
+    /// As [`Provider::generate`].
+    async fn convert(
+        &self,
+        glb: Bytes,
+        format: reconstruct::Format,
+        stem: &str,
+    ) -> Result<Produced, Failure>;
+}

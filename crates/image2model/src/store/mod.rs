@@ -1,0 +1,285 @@
+//! The one door to shared state.
+//!
+//! A [`Store`] is one trait per aggregate; every method is a transition of the domain, atomic and durable
+//! when it returns. Callers never read, decide and write back: what must be decided together is one method.
+//!
+//! It knows `job/` and nothing of HTTP, workers or artifacts. `embedded/` keeps it in SQLite; further
+//! implementations stand beside it and pass the same `conformance` suite.
+
+pub mod embedded;
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use serde::Serialize;
+use tokio::sync::broadcast;
+
+use crate::job::{
+    Fact, FileRecord, ItemId, Job, JobId, Lane, Lease, Owner, Queue, Task, TaskId, Timestamp,
+    WorkerId,
+    transition::{Completion, Failure, NewJob},
+};
+
+/// All shared state.
+#[derive(Clone)]
+pub struct Store {
+    pub jobs: Arc<dyn Jobs>,
+    pub presence: Arc<dyn Presence>,
+}
+
+/// What a caller can do about a failed call.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// The caller no longer holds the lease: it must drop its work.
+    #[error("the lease was lost")]
+    LeaseLost,
+    /// The same idempotency key came with different content.
+    #[error("this idempotency key was used for a different request")]
+    KeyReused,
+    /// There is no such job or item.
+    #[error("not found")]
+    NotFound,
+    /// The job is in no state for this.
+    #[error("{0}")]
+    Conflict(String),
+    /// The disk is full; nothing was written.
+    #[error("the store's disk is full")]
+    Full,
+    /// The store cannot be reached or is broken for now; nothing was written.
+    #[error("the store is unavailable: {0}")]
+    Unavailable(String),
+}
+
+/// Whether `create_job` made the job or found it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Created {
+    New(Job),
+    /// A repeat under the same idempotency key, with the same content.
+    Existing(Job),
+}
+
+/// What a worker asks for.
+#[derive(Debug, Clone)]
+pub struct Reserve {
+    pub queue: Queue,
+    pub lane: Lane,
+    pub worker: WorkerId,
+    pub limit: usize,
+    pub lease: Duration,
+}
+
+/// A reserved task and all that its work needs to know.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Reserved {
+    pub task: Task,
+    pub lease: Lease,
+}
+
+/// What became of one lease of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Held {
+    /// Still held.
+    Yes,
+    /// Lost: drop the work.
+    Lost,
+    /// Held, but the job was cancelled: stop and hand in a failure.
+    Cancelled,
+}
+
+/// Newest progress of a running item.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Progress {
+    pub item: ItemId,
+    /// 0 to 100.
+    pub percent: u8,
+    /// The step's name, for people.
+    pub step: String,
+}
+
+/// News of all jobs, live. A reader that sees a jump in fact numbers reads [`Jobs::facts`].
+#[derive(Debug, Clone)]
+pub enum News {
+    /// Facts `first`, `first + 1`, … of a job.
+    Facts {
+        job: JobId,
+        first: u32,
+        facts: Arc<[Fact]>,
+    },
+    Progress(Progress),
+}
+
+/// Depth of one queue and lane.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Depth {
+    pub ready: u64,
+    pub delayed: u64,
+    pub leased: u64,
+    pub dead: u64,
+    /// When the oldest ready task was enqueued.
+    pub oldest: Option<i64>,
+}
+
+/// A page of an owner's jobs, newest first.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Page {
+    pub jobs: Vec<Job>,
+    pub next: Option<Cursor>,
+}
+
+/// Where a page ended: the last job's creation and id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cursor {
+    pub created: Timestamp,
+    pub id: JobId,
+}
+
+/// What one sweep did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub promoted: u64,
+    pub expired_leases: u64,
+    pub poisoned: u64,
+}
+
+/// Jobs, their tasks, facts and progress.
+#[async_trait]
+pub trait Jobs: Send + Sync {
+    /// Writes job and items, enqueues the items and records the first fact; finds the job when its id exists
+    /// with the same owner and fingerprint.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyReused`] when the id exists with another fingerprint.
+    async fn create_job(&self, new: NewJob) -> Result<Created, StoreError>;
+
+    /// Hands out up to `limit` ready tasks in fair order.
+    async fn reserve(&self, ask: Reserve) -> Result<Vec<Reserved>, StoreError>;
+
+    /// Begins reserved tasks, durably, before any work. `Held::Cancelled` means: do not begin.
+    async fn start(&self, leases: &[Lease]) -> Result<Vec<Held>, StoreError>;
+
+    /// Renews leases for `duration` from now.
+    async fn extend(&self, leases: &[Lease], duration: Duration) -> Result<Vec<Held>, StoreError>;
+
+    /// Gives tasks back untouched, to be reserved again at once; counts as neither attempt nor crash.
+    async fn hand_back(&self, leases: &[Lease]) -> Result<(), StoreError>;
+
+    /// Records newest progress; never goes back, never changes a job's state, may be lost.
+    async fn progress(&self, updates: Vec<Progress>) -> Result<(), StoreError>;
+
+    /// Ends a task's work. For `Generate` it ends the item and perhaps the job; for `Convert` it attaches the
+    /// files to the ended item and changes neither outcome nor facts.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`]: the files are not the item's, remove them.
+    async fn complete(&self, lease: &Lease, completion: Completion) -> Result<(), StoreError>;
+
+    /// Ends an attempt: schedules the next, or gives the task up and fails the item.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    async fn fail(&self, lease: &Lease, failure: Failure) -> Result<(), StoreError>;
+
+    /// Queues the writing of a completed item's model in a further format, unless it exists or is queued already.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the item has no model.
+    async fn request_format(&self, item: ItemId, format: &str) -> Result<(), StoreError>;
+
+    /// Ends queued items at once and tells running ones through `extend`; an ended job stays as it is.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    async fn cancel(&self, id: JobId) -> Result<Job, StoreError>;
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+
+    /// Many at once, in the order asked.
+    async fn jobs(&self, ids: &[JobId]) -> Result<Vec<Option<Job>>, StoreError>;
+
+    /// An owner's jobs, newest first.
+    async fn list(
+        &self,
+        owner: &Owner,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError>;
+
+    /// A job's facts after number `after`; `None` for an unknown job.
+    async fn facts(&self, id: JobId, after: u32) -> Result<Option<Vec<Fact>>, StoreError>;
+
+    /// Newest progress of a job's running items.
+    async fn newest_progress(&self, id: JobId) -> Result<Vec<Progress>, StoreError>;
+
+    /// Live news from now on; a slow reader sees `Lagged` and catches up by [`Jobs::facts`].
+    fn watch(&self) -> broadcast::Receiver<News>;
+
+    /// Returns when tasks of the queue may have become ready, or after a second at most.
+    async fn wait_for_ready(&self, queue: Queue);
+
+    /// Tasks ahead of a waiting one, `None` when it does not wait.
+    async fn position(&self, task: &TaskId) -> Result<Option<u64>, StoreError>;
+
+    async fn depths(&self) -> Result<BTreeMap<(Queue, Lane), Depth>, StoreError>;
+
+    /// Dead tasks, newest first.
+    async fn dead(&self, limit: usize) -> Result<Vec<Task>, StoreError>;
+
+    /// Promotes due retries and takes back expired leases.
+    async fn sweep(&self) -> Result<Swept, StoreError>;
+
+    /// Ended jobs older than `ended_before`, oldest end first, that are not being removed yet.
+    async fn removable(
+        &self,
+        ended_before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobId>, StoreError>;
+
+    /// Queues the removal of an ended job; it stays readable until its artifacts are gone.
+    async fn request_removal(&self, id: JobId) -> Result<(), StoreError>;
+
+    /// Ends a `Remove` task: deletes record, tasks, index and counters in one transition.
+    ///
+    /// # Errors
+    /// [`StoreError::LeaseLost`].
+    async fn removed(&self, lease: &Lease) -> Result<(), StoreError>;
+
+    /// Of these artifact keys, those that some record names.
+    async fn named(&self, keys: &[(JobId, String)]) -> Result<Vec<bool>, StoreError>;
+
+    /// Answers when the store can take a write.
+    async fn ping(&self) -> Result<(), StoreError>;
+
+    /// One file's record by its unique name.
+    async fn file(&self, name: &str) -> Result<Option<(JobId, FileRecord)>, StoreError>;
+}
+
+/// Who is alive and how busy.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct WorkerReport {
+    pub worker: String,
+    /// Per queue: running and waiting tasks.
+    pub queues: BTreeMap<&'static str, WorkerLoad>,
+    pub seen: i64,
+}
+
+/// One worker's load in one queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct WorkerLoad {
+    pub running: usize,
+    pub waiting: usize,
+    pub concurrency: usize,
+    /// Tasks done since its start; `max_tasks_per_child` counts these.
+    pub done: u64,
+}
+
+/// The workers' register.
+#[async_trait]
+pub trait Presence: Send + Sync {
+    /// Announces a worker; forgotten 30 s after its last report.
+    async fn report(&self, report: WorkerReport) -> Result<(), StoreError>;
+
+    async fn forget(&self, worker: &WorkerId) -> Result<(), StoreError>;
+
+    async fn workers(&self) -> Result<Vec<WorkerReport>, StoreError>;
+}

@@ -1,0 +1,3 @@
+//! The service's stories, one module each, in one binary.
+
+mod layering;
