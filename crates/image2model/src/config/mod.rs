@@ -1,9 +1,16 @@
 //! One typed configuration: defaults < file < environment < flags.
 //!
 //! The founding document's figures are the defaults under its own keys. Durations are in seconds unless a
-//! key says otherwise. Only this module reads the environment.
+//! key says otherwise. Only this module reads the environment. [`load`] lays the layers over each other and
+//! remembers where each value came from.
+
+mod layers;
+mod quantity;
 
 use std::path::PathBuf;
+
+pub use layers::{ConfigError, Flag, Loaded, Origin, Sources, load};
+pub use quantity::{Keep, Memory};
 
 use serde::{Deserialize, Serialize};
 
@@ -54,8 +61,8 @@ pub struct Pool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSettings {
-    /// Memory for local work: bytes, or a share of the machine's or the cgroup's limit such as `60%`.
-    pub memory: String,
+    /// Memory for local work: `60%` of the machine's or the cgroup's limit, or an amount such as `2 GB`.
+    pub memory: Memory,
     /// Threads for local work; 0 is one per core.
     pub threads: usize,
     pub lease: u64,
@@ -87,8 +94,8 @@ pub struct UploadSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResultSettings {
-    /// Hours, or `auto`: until the disk has under 5 GB or 5 % free, whichever is less.
-    pub keep: String,
+    /// `auto` keeps results until the disk has under 5 GB or 5 % free, whichever is less; or a number of hours.
+    pub keep: Keep,
     /// No ended job is removed before this many hours.
     pub keep_at_least_hours: u64,
 }
@@ -178,7 +185,7 @@ impl Default for Pools {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
-            memory: "60%".to_owned(),
+            memory: Memory::Percent(60),
             threads: 0,
             lease: 30,
             extend_every: 10,
@@ -211,7 +218,7 @@ impl Default for UploadSettings {
 impl Default for ResultSettings {
     fn default() -> Self {
         Self {
-            keep: "auto".to_owned(),
+            keep: Keep::Auto,
             keep_at_least_hours: 24,
         }
     }
@@ -254,6 +261,109 @@ impl Pools {
             Queue::ModelGeneration => self.model_generation,
             Queue::Maintenance => self.maintenance,
             Queue::Priority => self.priority,
+        }
+    }
+}
+
+impl Config {
+    /// Checks what types cannot say; the key and the rule of the first broken one.
+    fn validate(&self) -> Result<(), (&'static str, &'static str)> {
+        let pools = [
+            (
+                "workers.batch_processing.concurrency",
+                "workers.batch_processing.prefetch_multiplier",
+                self.workers.batch_processing,
+            ),
+            (
+                "workers.model_generation.concurrency",
+                "workers.model_generation.prefetch_multiplier",
+                self.workers.model_generation,
+            ),
+            (
+                "workers.maintenance.concurrency",
+                "workers.maintenance.prefetch_multiplier",
+                self.workers.maintenance,
+            ),
+            (
+                "workers.priority.concurrency",
+                "workers.priority.prefetch_multiplier",
+                self.workers.priority,
+            ),
+        ];
+        let counts = pools.iter().flat_map(|(concurrency, prefetch, pool)| {
+            [
+                (
+                    *concurrency,
+                    (1..=1024).contains(&pool.concurrency),
+                    "from 1 to 1024",
+                ),
+                (
+                    *prefetch,
+                    (1..=64).contains(&pool.prefetch_multiplier),
+                    "from 1 to 64",
+                ),
+            ]
+        });
+        let others = [
+            (
+                "worker.lease",
+                (1..=86_400).contains(&self.worker.lease),
+                "from 1 to 86400 seconds",
+            ),
+            (
+                "worker.extend_every",
+                self.worker.extend_every > 0 && self.worker.extend_every < self.worker.lease,
+                "at least 1 second and under worker.lease",
+            ),
+            (
+                "worker.sweep_every",
+                (0.01..=3600.0).contains(&self.worker.sweep_every),
+                "from 0.01 to 3600 seconds",
+            ),
+            (
+                "retry.max_attempts",
+                (1..=100).contains(&self.retry.max_attempts),
+                "from 1 to 100",
+            ),
+            (
+                "retry.max_crashes",
+                (1..=100).contains(&self.retry.max_crashes),
+                "from 1 to 100",
+            ),
+            (
+                "retry.base",
+                (0.0..=3600.0).contains(&self.retry.base),
+                "from 0 to 3600 seconds",
+            ),
+            (
+                "retry.cap",
+                (0.0..=86_400.0).contains(&self.retry.cap),
+                "from 0 to 86400 seconds",
+            ),
+            (
+                "upload.max_files",
+                (1..=crate::job::MAX_ITEMS).contains(&self.upload.max_files),
+                "from 1 to 25",
+            ),
+            (
+                "stream.timeout",
+                (1..=86_400).contains(&self.stream.timeout),
+                "from 1 to 86400 seconds",
+            ),
+            (
+                "stream.heartbeat",
+                (1..=3600).contains(&self.stream.heartbeat),
+                "from 1 to 3600 seconds",
+            ),
+            (
+                "log.format",
+                ["text", "json"].contains(&self.log.format.as_str()),
+                "text or json",
+            ),
+        ];
+        match counts.chain(others).find(|(_, holds, _)| !holds) {
+            Some((key, _, rule)) => Err((key, rule)),
+            None => Ok(()),
         }
     }
 }
