@@ -2,9 +2,21 @@
 //!
 //! Knows nothing of shapes. Content decides the format, never a name. `inspect` reads headers only;
 //! `decode` gives one upright RGBA picture.
+//!
+//! Each format has a file that walks its container by itself, so sizes, orientation, animation and a
+//! missing end are known before a decoder is started. Decoded rows go through a [`canvas`], which
+//! averages a picture far larger than it is needed down while it is read.
+
+mod canvas;
+mod header;
+mod jpeg;
+mod memory;
+mod png;
+mod webp;
 
 use serde::Serialize;
 
+use self::header::Header;
 use crate::{Error, Warning};
 
 /// What is refused before decoding.
@@ -35,7 +47,8 @@ pub struct Inspection {
     pub width: u32,
     pub height: u32,
     pub animated: bool,
-    /// Most bytes of memory that a reconstruction of it holds at once.
+    /// Most bytes of memory that a reconstruction of it with default options holds at once, the
+    /// encoded bytes included.
     pub peak_bytes: u64,
 }
 
@@ -54,15 +67,32 @@ pub struct Picture {
 /// # Errors
 /// [`Error::UnknownFormat`], [`Error::TooLarge`], [`Error::TooSmall`], [`Error::Truncated`], [`Error::Damaged`].
 pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Inspection, Error> {
-    let _ = (bytes, limits);
-    todo!()
+    let header = Header::read(bytes, limits)?;
+    let (width, height) = header.upright();
+    Ok(Inspection {
+        format: header.format.name(),
+        width,
+        height,
+        animated: header.animated,
+        peak_bytes: memory::peak(&header, bytes.len()),
+    })
 }
 
-/// Decodes the first frame, upright.
+/// Decodes the first frame, upright. A picture whose longest side is over `max_side` (at least 64) is
+/// averaged down by the least whole factor that brings it within, while it is read.
 ///
 /// # Errors
 /// As [`inspect`].
-pub fn decode(bytes: &[u8], limits: &Limits) -> Result<Picture, Error> {
-    let _ = (bytes, limits);
-    todo!()
+pub fn decode(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Picture, Error> {
+    let header = Header::read(bytes, limits)?;
+    let canvas = match header.format {
+        header::Format::Jpeg(frame) => jpeg::decode(bytes, &header, frame, max_side)?,
+        header::Format::Png => png::decode(bytes, &header, max_side)?,
+        header::Format::WebP(_) => webp::decode(bytes, &header, max_side)?,
+    };
+    let mut picture = canvas.finish(header.orientation)?;
+    if header.animated {
+        picture.warnings.push(Warning::FirstFrame);
+    }
+    Ok(picture)
 }
