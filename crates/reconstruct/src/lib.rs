@@ -12,6 +12,8 @@
 //! [`shape`] → [`mesh::Mesh`] → [`texture`] → [`Model`] → [`format`] or [`preview`].
 
 mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod format;
 pub mod image;
 pub mod mesh;
@@ -19,6 +21,7 @@ mod model;
 pub mod options;
 mod pipeline;
 pub mod preview;
+mod sampler;
 pub mod segment;
 pub mod shape;
 pub mod texture;

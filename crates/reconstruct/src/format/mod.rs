@@ -1,8 +1,25 @@
 //! Models to files, one file each; GLB is also read back, so that a stored model gives every other format.
 //!
-//! Writers are pure: a [`Model`] in, bytes out, the same bytes every time.
+//! Writers are pure: a [`Model`] in, bytes out, the same bytes every time. They never move a surface: all
+//! files of one model have the same faces in the same order.
+//!
+//! GLB, OBJ and PLY share the model's own space (metres, y up, front towards +z), so that a tool shows them
+//! alike. STL is what slicers expect: millimetres and z up, front towards -y, standing on the plate.
+
+mod glb;
+mod gltf;
+mod obj;
+mod obj_zip;
+mod ply;
+mod stl;
+#[cfg(test)]
+mod tests;
+mod weld;
 
 use crate::{Error, Model};
+
+/// What made the file, as the files say it themselves.
+const GENERATOR: &str = concat!("image2model ", env!("CARGO_PKG_VERSION"));
 
 /// The file formats that are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -53,35 +70,44 @@ impl Format {
     }
 }
 
-/// The three files of an OBJ with material, as they lie side by side.
+/// The three files of an OBJ with material, as they lie side by side under the names given here.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ObjFiles {
     pub obj: Vec<u8>,
     pub mtl: Vec<u8>,
     pub texture: Vec<u8>,
+    /// File name of the material, which the OBJ names: `<stem>.mtl`.
+    pub mtl_name: String,
     /// File name of the texture, which the material names: `<stem>.jpg` or `<stem>.png`.
     pub texture_name: String,
 }
 
 /// Writes `model` as one file. `stem` names the members of a ZIP and the material.
-#[must_use]
-pub fn write(model: &Model, format: Format, stem: &str) -> Vec<u8> {
-    let _ = (model, format, stem);
-    todo!()
+///
+/// # Errors
+/// [`Error::Model`] when PLY's vertex colours cannot be had because the texture does not decode.
+pub fn write(model: &Model, format: Format, stem: &str) -> Result<Vec<u8>, Error> {
+    match format {
+        Format::Glb => Ok(glb::write(model)),
+        Format::Obj => Ok(obj::write_plain(model)),
+        Format::ObjZip => obj_zip::write(model, stem),
+        Format::Stl => Ok(stl::write(model)),
+        Format::Ply => ply::write(model),
+    }
 }
 
 /// The OBJ, its material and its texture, referring to each other as `<stem>.…`.
+///
+/// Characters that cannot stand in a file name, and line breaks, become `_` in the names.
 #[must_use]
 pub fn write_obj_files(model: &Model, stem: &str) -> ObjFiles {
-    let _ = (model, stem);
-    todo!()
+    obj::write_files(model, stem)
 }
 
-/// Reads a GLB that [`write`] made.
+/// Reads a GLB that [`write`] made; the model is equal to the one written, bit for bit.
 ///
 /// # Errors
 /// [`Error::Model`] when it is anything else.
 pub fn read_glb(bytes: &[u8]) -> Result<Model, Error> {
-    let _ = bytes;
-    todo!()
+    glb::read(bytes)
 }

@@ -1,0 +1,131 @@
+//! Wavefront OBJ with its material and texture: metres, y up, as in the GLB.
+//!
+//! Positions are welded (`v`), while texture coordinates (`vt`) and normals (`vn`) are one per vertex of
+//! the model, so the surface is closed for every reader whatever its seams. Positions are written with as
+//! many digits as bring back the same `f32`.
+
+use std::io::Write as _;
+
+use super::{ObjFiles, weld::weld};
+use crate::Model;
+
+/// The text alone, for those who want the shape: it names no material that would be missed.
+pub(super) fn write_plain(model: &Model) -> Vec<u8> {
+    text(model, None)
+}
+
+pub(super) fn write_files(model: &Model, stem: &str) -> ObjFiles {
+    let stem = file_stem(stem);
+    let material = stem.replace(char::is_whitespace, "_");
+    let mtl_name = format!("{stem}.mtl");
+    let extension = match model.texture.media_type {
+        "image/png" => "png",
+        _ => "jpg",
+    };
+    let texture_name = format!("{stem}.{extension}");
+    let mtl = format!(
+        "# {}\nnewmtl {material}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {texture_name}\n",
+        super::GENERATOR
+    );
+    ObjFiles {
+        obj: text(model, Some((&mtl_name, &material))),
+        mtl: mtl.into_bytes(),
+        texture: model.texture.bytes.clone(),
+        mtl_name,
+        texture_name,
+    }
+}
+
+/// `stem` as it can stand in a file name and on a line of text on every system.
+pub(super) fn file_stem(stem: &str) -> String {
+    let allowed = |c: char| !c.is_control() && !r#"/\:*?"<>|"#.contains(c);
+    let safe = |c: char| if allowed(c) { c } else { '_' };
+    let name: String = stem.chars().take(200).map(safe).collect();
+    if name.trim_matches(['.', ' ']).is_empty() {
+        "model".to_owned()
+    } else {
+        name
+    }
+}
+
+fn text(model: &Model, material: Option<(&str, &str)>) -> Vec<u8> {
+    let welded = weld(&model.positions);
+    // About what a vertex and a face take, so that the text is not moved as it grows.
+    let mut out = Vec::with_capacity(80 * model.positions.len() + 44 * model.triangles.len() + 256);
+    push_text(&mut out, &format!("# {}; metres, y up\n", super::GENERATOR));
+    if let Some((mtl_name, _)) = material {
+        push_text(&mut out, &format!("mtllib {mtl_name}\n"));
+    }
+    for [x, y, z] in &welded.positions {
+        // Writing to memory does not fail.
+        let _ = writeln!(out, "v {x} {y} {z}");
+    }
+    for [u, v] in &model.uvs {
+        // Texture coordinates of OBJ start at the bottom.
+        push_fixed(&mut out, "vt ", &[*u, 1.0 - v], 6);
+    }
+    for normal in &model.normals {
+        push_fixed(&mut out, "vn ", normal, 4);
+    }
+    if let Some((_, material)) = material {
+        push_text(&mut out, &format!("usemtl {material}\n"));
+    }
+    for triangle in &model.triangles {
+        push_text(&mut out, "f");
+        for &vertex in triangle {
+            let vertex_text = vertex + 1;
+            for (separator, index) in [
+                (b' ', welded.of[vertex as usize] + 1),
+                (b'/', vertex_text),
+                (b'/', vertex_text),
+            ] {
+                out.push(separator);
+                push_integer(&mut out, u64::from(index));
+            }
+        }
+        out.push(b'\n');
+    }
+    out
+}
+
+fn push_text(out: &mut Vec<u8>, text: &str) {
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// One line of numbers with a fixed count of decimals: several times faster than the shortest exact text.
+fn push_fixed(out: &mut Vec<u8>, label: &str, values: &[f32], decimals: u32) {
+    push_text(out, label);
+    let unit = 10_u64.pow(decimals);
+    for (i, value) in values.iter().enumerate() {
+        if i > 0 {
+            out.push(b' ');
+        }
+        let scaled = (f64::from(*value) * unit as f64).round();
+        if scaled < 0.0 {
+            out.push(b'-');
+        }
+        let scaled = scaled.abs() as u64;
+        push_integer(out, scaled / unit);
+        out.push(b'.');
+        let mut digit = unit / 10;
+        while digit > 0 {
+            out.push(b'0' + (scaled / digit % 10) as u8);
+            digit /= 10;
+        }
+    }
+    out.push(b'\n');
+}
+
+fn push_integer(out: &mut Vec<u8>, mut value: u64) {
+    let mut digits = [0_u8; 20];
+    let mut first = digits.len();
+    loop {
+        first -= 1;
+        digits[first] = b'0' + (value % 10) as u8;
+        value /= 10;
+        if value == 0 {
+            break;
+        }
+    }
+    out.extend_from_slice(&digits[first..]);
+}

@@ -1,0 +1,82 @@
+//! Binary little-endian PLY: welded vertices with normals and colours out of the texture; metres, y up.
+
+use super::weld::weld;
+use crate::{
+    Error, Model,
+    sampler::{Sampler, to_srgb},
+};
+
+pub(super) fn write(model: &Model) -> Result<Vec<u8>, Error> {
+    let sampler = Sampler::decode(&model.texture)?;
+    let welded = weld(&model.positions);
+    let lod = texels_per_edge(model).log2();
+    let mut sums = vec![Sum::default(); welded.positions.len()];
+    for (vertex, place) in welded.of.iter().enumerate() {
+        let sum = &mut sums[*place as usize];
+        let colour = sampler.sample(model.uvs[vertex], lod);
+        for axis in 0..3 {
+            sum.normal[axis] += model.normals[vertex][axis];
+            sum.colour[axis] += colour[axis];
+        }
+        sum.count += 1.0;
+    }
+
+    let mut out = header(sums.len(), model.triangles.len()).into_bytes();
+    out.reserve(27 * sums.len() + 13 * model.triangles.len());
+    for (position, sum) in welded.positions.iter().zip(&sums) {
+        for value in position.iter().chain(&sum.normal()) {
+            out.extend_from_slice(&value.to_le_bytes());
+        }
+        out.extend_from_slice(&sum.colour.map(|c| to_srgb(c / sum.count)));
+    }
+    for triangle in &model.triangles {
+        out.push(3);
+        for vertex in triangle {
+            out.extend_from_slice(&welded.of[*vertex as usize].to_le_bytes());
+        }
+    }
+    Ok(out)
+}
+
+/// What the vertices at one position add up to.
+#[derive(Clone, Default)]
+struct Sum {
+    normal: [f32; 3],
+    /// Linear light.
+    colour: [f32; 3],
+    count: f32,
+}
+
+impl Sum {
+    fn normal(&self) -> [f32; 3] {
+        let length = self.normal.iter().map(|v| v * v).sum::<f32>().sqrt();
+        if length > 0.0 {
+            self.normal.map(|v| v / length)
+        } else {
+            [0.0, 1.0, 0.0]
+        }
+    }
+}
+
+fn header(vertices: usize, faces: usize) -> String {
+    format!(
+        "ply\nformat binary_little_endian 1.0\ncomment {}; metres, y up\n\
+         element vertex {vertices}\n\
+         property float x\nproperty float y\nproperty float z\n\
+         property float nx\nproperty float ny\nproperty float nz\n\
+         property uchar red\nproperty uchar green\nproperty uchar blue\n\
+         element face {faces}\nproperty list uchar int vertex_indices\nend_header\n",
+        super::GENERATOR
+    )
+}
+
+/// Mean distance of neighbouring vertices in texels: a vertex speaks for that much of the texture.
+fn texels_per_edge(model: &Model) -> f32 {
+    let size = [model.texture.width as f32, model.texture.height as f32];
+    let mut sum = 0.0_f64;
+    for &[a, b, _] in &model.triangles {
+        let (a, b) = (model.uvs[a as usize], model.uvs[b as usize]);
+        sum += f64::from(((a[0] - b[0]) * size[0]).hypot((a[1] - b[1]) * size[1]));
+    }
+    (sum / model.triangles.len().max(1) as f64).max(1.0) as f32
+}
