@@ -1,0 +1,292 @@
+//! Produced and uploaded files, over the `object_store` crate.
+//!
+//! [`ArtifactKey`] owns every path; nothing else builds one. A key is unique to the attempt that wrote it, is
+//! written once and never overwritten; it exists for readers only when a job's record names it.
+//!
+//! It knows paths and bytes, nothing of jobs' states: what no record names is found and deleted by the worker's
+//! maintenance, which lists everything here and asks the store.
+//!
+//! A write goes to a staging file beside its key, is fsynced and only then linked to the key, so a reader
+//! never sees half a file, and a failed or killed write leaves at most a staging file for [`Artifacts::tidy`].
+
+mod staging;
+mod upload;
+
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures::{StreamExt, TryStreamExt, stream::BoxStream};
+use object_store::{
+    ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem,
+    path::Path as Location,
+};
+
+use crate::job::{ItemId, JobId};
+
+pub use upload::Upload;
+
+/// Where a file lies: `uploads/<job>/<nonce>/<n>` or `jobs/<job>/<n>/<attempt>/<name>`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ArtifactKey(String);
+
+impl ArtifactKey {
+    /// The `number`th upload of a job; `nonce` keeps two submissions of one idempotency key apart.
+    #[must_use]
+    pub fn upload(job: JobId, nonce: &str, number: u8) -> Self {
+        Self(format!("uploads/{job}/{nonce}/{number}"))
+    }
+
+    /// A file that one attempt at an item made; `attempt` is the lease's token.
+    #[must_use]
+    pub fn produced(item: ItemId, attempt: &str, name: &str) -> Self {
+        Self(format!(
+            "jobs/{}/{}/{attempt}/{name}",
+            item.job(),
+            item.number()
+        ))
+    }
+
+    /// A key as a record holds it.
+    #[must_use]
+    pub fn recorded(key: &str) -> Self {
+        Self(key.to_owned())
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The job whose record alone can name this key; `None` for a path that no key has.
+    #[must_use]
+    pub fn job(&self) -> Option<JobId> {
+        let mut parts = self.0.split('/');
+        let root = parts.next()?;
+        let job = parts.next()?.parse().ok()?;
+        matches!(root, "uploads" | "jobs").then_some(job)
+    }
+
+    fn location(&self) -> Result<Location, ArtifactError> {
+        Location::parse(&self.0).map_err(|error| ArtifactError::Unavailable(error.to_string()))
+    }
+}
+
+impl fmt::Display for ArtifactKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// What a caller can do about a failed call.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ArtifactError {
+    #[error("there is no such file")]
+    NotFound,
+    /// A key is written once; the file that is there stays as it is.
+    #[error("the file exists already")]
+    Exists,
+    /// Nothing is left half-written.
+    #[error("the artifact disk is full")]
+    Full,
+    #[error("the artifact store failed: {0}")]
+    Unavailable(String),
+}
+
+/// A stored file and what is known of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Listed {
+    pub key: ArtifactKey,
+    pub size: u64,
+    pub modified_ms: i64,
+}
+
+/// The artifact store.
+#[derive(Clone)]
+pub struct Artifacts {
+    store: Arc<dyn ObjectStore>,
+    /// Where the files lie when they lie on a file system, whose leftovers are ours to clear.
+    root: PathBuf,
+}
+
+impl Artifacts {
+    /// Files under `dir`, fsynced before a put returns.
+    ///
+    /// # Errors
+    /// The directory cannot be made or written.
+    pub fn local(dir: &Path) -> Result<Self, ArtifactError> {
+        std::fs::create_dir_all(dir).map_err(|error| of_io(&error))?;
+        tempfile::tempfile_in(dir).map_err(|error| of_io(&error))?;
+        let store = LocalFileSystem::new_with_prefix(dir)?
+            .with_fsync(true)
+            .with_automatic_cleanup(true);
+        Ok(Self {
+            store: Arc::new(store),
+            root: dir.to_owned(),
+        })
+    }
+
+    /// Writes a whole file, durably, under a key that must be new.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
+    pub async fn put(&self, key: &ArtifactKey, bytes: Bytes) -> Result<(), ArtifactError> {
+        self.put_payload(key, bytes.into()).await
+    }
+
+    /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. Dropping it throws away
+    /// what was written.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Exists`], [`ArtifactError::Unavailable`].
+    pub async fn upload(&self, key: &ArtifactKey) -> Result<Upload, ArtifactError> {
+        match self.store.head(&key.location()?).await {
+            Ok(_) => Err(ArtifactError::Exists),
+            Err(object_store::Error::NotFound { .. }) => Ok(Upload::new(self.clone(), key.clone())),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// A whole file.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NotFound`], [`ArtifactError::Unavailable`].
+    pub async fn get(&self, key: &ArtifactKey) -> Result<Bytes, ArtifactError> {
+        Ok(self.store.get(&key.location()?).await?.bytes().await?)
+    }
+
+    /// Size and content, streamed.
+    ///
+    /// # Errors
+    /// [`ArtifactError::NotFound`], [`ArtifactError::Unavailable`].
+    pub async fn read(
+        &self,
+        key: &ArtifactKey,
+    ) -> Result<(u64, BoxStream<'static, Result<Bytes, ArtifactError>>), ArtifactError> {
+        let found = self.store.get(&key.location()?).await?;
+        let size = found.meta.size;
+        Ok((size, found.into_stream().map_err(Into::into).boxed()))
+    }
+
+    /// Deletes a file and the folders that it leaves empty; a file that is not there is no error.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Unavailable`].
+    pub async fn delete(&self, key: &ArtifactKey) -> Result<(), ArtifactError> {
+        match self.store.delete(&key.location()?).await {
+            Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Everything that is stored, for the collection of orphans.
+    pub fn list(&self) -> BoxStream<'static, Result<Listed, ArtifactError>> {
+        let listed = self.store.list(None).map_ok(|meta| Listed {
+            key: ArtifactKey(meta.location.into()),
+            size: meta.size,
+            modified_ms: meta.last_modified.timestamp_millis(),
+        });
+        listed.map_err(Into::into).boxed()
+    }
+
+    /// Removes what killed writers left: staging files and empty folders that were last touched at least `grace`
+    /// ago. Returns how many of both.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Unavailable`].
+    pub async fn tidy(&self, grace: Duration) -> Result<usize, ArtifactError> {
+        let root = self.root.clone();
+        blocking(move || staging::tidy(&root, grace)).await
+    }
+
+    async fn put_payload(
+        &self,
+        key: &ArtifactKey,
+        payload: PutPayload,
+    ) -> Result<(), ArtifactError> {
+        let location = key.location()?;
+        let mut again = 2;
+        loop {
+            let put = self
+                .store
+                .put_opts(&location, payload.clone(), PutMode::Create.into())
+                .await;
+            match put {
+                Ok(_) => return Ok(()),
+                // A neighbour's deletion may prune the folder that this write has just made.
+                Err(error) if again > 0 && caused_by(&error, io::ErrorKind::NotFound) => again -= 1,
+                Err(error) => {
+                    self.discard(key).await;
+                    return Err(error.into());
+                }
+            }
+        }
+    }
+
+    /// Clears what a failed write of `key` left beside it, as far as that goes: `tidy` is the second chance.
+    async fn discard(&self, key: &ArtifactKey) {
+        let (root, path) = (self.root.clone(), self.root.join(key.as_str()));
+        let cleared = blocking(move || staging::discard(&root, &path)).await;
+        if let Err(error) = cleared {
+            tracing::warn!(%key, %error, "a failed write left its staging file");
+        }
+    }
+}
+
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, ArtifactError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| of_io(&error)),
+        Err(stopped) => Err(ArtifactError::Unavailable(stopped.to_string())),
+    }
+}
+
+impl From<object_store::Error> for ArtifactError {
+    fn from(error: object_store::Error) -> Self {
+        match error {
+            object_store::Error::NotFound { .. } => Self::NotFound,
+            object_store::Error::AlreadyExists { .. } => Self::Exists,
+            error if FULL.iter().any(|kind| caused_by(&error, *kind)) => Self::Full,
+            error => Self::Unavailable(error.to_string()),
+        }
+    }
+}
+
+/// The ways in which a file system says that there is no room.
+const FULL: [io::ErrorKind; 3] = [
+    io::ErrorKind::StorageFull,
+    io::ErrorKind::QuotaExceeded,
+    io::ErrorKind::FileTooLarge,
+];
+
+fn of_io(error: &io::Error) -> ArtifactError {
+    if FULL.contains(&error.kind()) {
+        ArtifactError::Full
+    } else {
+        ArtifactError::Unavailable(error.to_string())
+    }
+}
+
+/// Whether an I/O error of that kind stands anywhere in the chain of causes.
+fn caused_by(error: &object_store::Error, kind: io::ErrorKind) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == kind)
+        {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests;

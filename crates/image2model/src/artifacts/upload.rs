@@ -1,0 +1,120 @@
+use std::{fmt, mem};
+
+use bytes::Bytes;
+use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+
+use super::{ArtifactError, ArtifactKey, Artifacts};
+
+/// Bytes that are gathered before they are handed on: a file up to this size is written in one piece.
+const PART: usize = 1024 * 1024;
+
+/// A file being written.
+pub struct Upload {
+    artifacts: Artifacts,
+    key: ArtifactKey,
+    gathered: Vec<Bytes>,
+    size: usize,
+    parts: Option<Box<dyn MultipartUpload>>,
+}
+
+impl Upload {
+    pub(super) fn new(artifacts: Artifacts, key: ArtifactKey) -> Self {
+        Self {
+            artifacts,
+            key,
+            gathered: Vec::new(),
+            size: 0,
+            parts: None,
+        }
+    }
+
+    /// Appends a chunk.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; the upload is lost then and cannot be finished.
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), ArtifactError> {
+        self.size += chunk.len();
+        self.gathered.push(chunk);
+        if self.size < PART {
+            return Ok(());
+        }
+        let written = self.write_part().await;
+        if written.is_err() {
+            self.parts = None;
+            self.artifacts.discard(&self.key).await;
+        }
+        written
+    }
+
+    /// Makes the file durable and visible.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
+    pub async fn finish(mut self) -> Result<(), ArtifactError> {
+        if self.parts.is_none() {
+            let payload: PutPayload = self.gathered.into_iter().collect();
+            return self.artifacts.put_payload(&self.key, payload).await;
+        }
+        let finished = self.finish_parts().await;
+        if finished.is_err() {
+            self.parts = None;
+            self.artifacts.discard(&self.key).await;
+        }
+        finished
+    }
+
+    /// Throws away what was written.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Unavailable`].
+    pub async fn abort(mut self) -> Result<(), ArtifactError> {
+        if let Some(mut parts) = self.parts.take() {
+            parts.abort().await?;
+            self.artifacts.discard(&self.key).await;
+        }
+        Ok(())
+    }
+
+    async fn write_part(&mut self) -> Result<(), ArtifactError> {
+        let payload: PutPayload = mem::take(&mut self.gathered).into_iter().collect();
+        self.size = 0;
+        if self.parts.is_none() {
+            self.parts = Some(self.begin().await?);
+        }
+        if let Some(parts) = &mut self.parts {
+            parts.put_part(payload).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish_parts(&mut self) -> Result<(), ArtifactError> {
+        if !self.gathered.is_empty() {
+            self.write_part().await?;
+        }
+        if let Some(parts) = &mut self.parts {
+            parts.complete().await?;
+        }
+        Ok(())
+    }
+
+    /// The local store makes and syncs folders while it begins, so it does so where blocking is allowed.
+    async fn begin(&self) -> Result<Box<dyn MultipartUpload>, ArtifactError> {
+        let (store, location) = (self.artifacts.store.clone(), self.key.location()?);
+        let runtime = tokio::runtime::Handle::current();
+        let begun = tokio::task::spawn_blocking(move || {
+            runtime.block_on(async move { store.put_multipart(&location).await })
+        });
+        match begun.await {
+            Ok(parts) => Ok(parts?),
+            Err(stopped) => Err(ArtifactError::Unavailable(stopped.to_string())),
+        }
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
