@@ -1,3 +1,4 @@
 //! The service's stories, one module each, in one binary.
 
 mod layering;
+mod requirements;

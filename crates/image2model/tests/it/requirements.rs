@@ -1,0 +1,196 @@
+//! `docs/requirements.md` is true: its defaults are the program's, its proofs are running tests.
+
+use std::{collections::BTreeSet, fs, path::Path, process::Command};
+
+use image2model::config::{Loaded, Sources, load};
+
+const TABLE: &str = include_str!("../../../../docs/requirements.md");
+const OPEN: &str = "open";
+const NONE: &str = "–";
+
+struct Row<'a> {
+    id: &'a str,
+    default: &'a str,
+    proof: &'a str,
+}
+
+#[test]
+fn each_row_of_the_requirements_is_whole_and_has_its_own_id() {
+    let rows = rows(TABLE).unwrap();
+    let ids: BTreeSet<_> = rows.iter().map(|row| row.id).collect();
+    assert_eq!(ids.len(), rows.len(), "an id stands twice");
+    assert!(
+        rows.len() >= 60,
+        "rows went missing: {} are left",
+        rows.len()
+    );
+}
+
+#[test]
+fn each_default_in_the_requirements_is_the_programs() {
+    let loaded = load(&Sources::default()).unwrap();
+    let wrong: Vec<_> = rows(TABLE)
+        .unwrap()
+        .iter()
+        .filter_map(|row| wrong_default(row, &loaded).err())
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn each_proof_in_the_requirements_is_a_running_test() {
+    let listed = tests_of_this_binary();
+    let wrong: Vec<_> = rows(TABLE)
+        .unwrap()
+        .iter()
+        .filter_map(|row| wrong_proof(row, &listed).err())
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+#[test]
+fn a_wrong_default_a_missing_proof_and_a_malformed_row_are_caught() {
+    let loaded = load(&Sources::default()).unwrap();
+    let listed = tests_of_this_binary();
+    let row = |default, proof| Row {
+        id: "Z1",
+        default,
+        proof,
+    };
+    assert!(wrong_default(&row("`retry.max_attempts = 3`", OPEN), &loaded).is_ok());
+    assert!(wrong_default(&row("`retry.max_attempts = 4`", OPEN), &loaded).is_err());
+    assert!(wrong_default(&row("`retry.colour = 4`", OPEN), &loaded).is_err());
+    assert!(wrong_default(&row("three", OPEN), &loaded).is_err());
+    assert!(wrong_proof(&row(NONE, "`it::requirements::no_such_test`"), &listed).is_err());
+    assert!(
+        wrong_proof(
+            &row(NONE, "`crates/image2model/src/lib.rs::nothing`"),
+            &listed
+        )
+        .is_err()
+    );
+    assert!(wrong_proof(&row(NONE, "soon"), &listed).is_err());
+    assert!(
+        wrong_proof(
+            &row(
+                NONE,
+                "`it::requirements::each_row_of_the_requirements_is_whole_and_has_its_own_id`"
+            ),
+            &listed
+        )
+        .is_ok()
+    );
+    let head = "| Id | Asked for | Lives in | Default | Proof |\n| --- | --- | --- | --- | --- |\n";
+    assert!(rows(&format!("{head}| Z1 | a | b | – | open |")).is_ok());
+    assert!(rows(&format!("{head}| Z1 | a | b | – |")).is_err());
+    assert!(rows(&format!("{head}| Z1 | a |  | – | open |")).is_err());
+}
+
+/// The table's rows; an error names the first malformed one.
+fn rows(text: &str) -> Result<Vec<Row<'_>>, String> {
+    text.lines()
+        .filter(|line| line.starts_with('|'))
+        .skip(2)
+        .map(|line| {
+            let cells: Vec<_> = line.trim_matches('|').split('|').map(str::trim).collect();
+            match cells[..] {
+                [id, asked, place, default, proof]
+                    if ![id, asked, place, default, proof].contains(&"") =>
+                {
+                    Ok(Row { id, default, proof })
+                }
+                _ => Err(format!("malformed row: {line}")),
+            }
+        })
+        .collect()
+}
+
+/// What stands between backticks.
+fn quoted(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+fn wrong_default(row: &Row<'_>, loaded: &Loaded) -> Result<(), String> {
+    let Row { id, default, .. } = row;
+    if *default == NONE {
+        return Ok(());
+    }
+    let pairs = quoted(default);
+    if pairs.is_empty() {
+        return Err(format!(
+            "{id}: {default:?} is neither {NONE} nor `key = value`"
+        ));
+    }
+    for pair in pairs {
+        let (key, stated) = pair
+            .split_once(" = ")
+            .ok_or_else(|| format!("{id}: {pair:?} is no `key = value`"))?;
+        let (actual, _) = loaded
+            .values
+            .get(key)
+            .ok_or_else(|| format!("{id}: there is no setting {key}"))?;
+        if actual.to_string() != stated {
+            return Err(format!(
+                "{id}: {key} is {actual} in the program and {stated} in the table"
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// A proof is `it::<module>::<test>` in this binary, or `<file>::<test>` beside the code.
+fn wrong_proof(row: &Row<'_>, listed: &BTreeSet<String>) -> Result<(), String> {
+    let Row { id, proof, .. } = row;
+    if *proof == OPEN {
+        return Ok(());
+    }
+    let names = quoted(proof);
+    if names.is_empty() {
+        return Err(format!(
+            "{id}: {proof:?} is neither {OPEN} nor the name of a test"
+        ));
+    }
+    for name in names {
+        let runs = match name.strip_prefix("it::") {
+            Some(here) => listed.contains(here),
+            None => name
+                .split_once("::")
+                .is_some_and(|(file, test)| is_test_in(file, test)),
+        };
+        if !runs {
+            return Err(format!("{id}: {name} is no running test"));
+        }
+    }
+    Ok(())
+}
+
+fn is_test_in(file: &str, test: &str) -> bool {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let Ok(text) = fs::read_to_string(root.join(file)) else {
+        return false;
+    };
+    let lines: Vec<_> = text.lines().map(str::trim).collect();
+    let Some(at) = lines
+        .iter()
+        .position(|line| line.contains(&format!("fn {test}(")))
+    else {
+        return false;
+    };
+    lines[..at]
+        .iter()
+        .rev()
+        .take_while(|line| line.starts_with("#["))
+        .any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
+}
+
+fn tests_of_this_binary() -> BTreeSet<String> {
+    let listing = Command::new(std::env::current_exe().unwrap())
+        .args(["--list", "--format", "terse"])
+        .output()
+        .unwrap();
+    String::from_utf8(listing.stdout)
+        .unwrap()
+        .lines()
+        .filter_map(|line| Some(line.strip_suffix(": test")?.to_owned()))
+        .collect()
+}
