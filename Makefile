@@ -1,0 +1,39 @@
+# make run    build, turn samples/ into models, then serve the page (PHOTO=path, SERVE=0, LISTEN=host:port)
+# make test   every test, after installing what the tests need
+# make bench  what it costs: engine, store, fidelity
+# make soak   the long versions of the tests
+# make web    the page alone;  make lint  formatting, clippy, documentation
+
+.PHONY: run test bench soak web lint tools
+
+SHELL := /bin/bash
+LISTEN ?= 127.0.0.1:8080
+SERVE ?= 1
+PHOTO ?=
+
+run:
+	@scripts/run.sh "$(PHOTO)" "$(SERVE)" "$(LISTEN)"
+
+test: tools web
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	cd web && npm run --silent check && npm test --silent
+	cargo test --workspace
+
+soak: tools web
+	I2M_SOAK=1 cargo test --workspace
+
+bench: tools
+	cargo bench --workspace
+
+web:
+	@scripts/build-web.sh
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+
+tools:
+	@scripts/install-test-tools.sh

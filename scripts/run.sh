@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# make run: build, turn pictures into models, show them on the page.
+#   scripts/run.sh PHOTO SERVE LISTEN
+set -euo pipefail
+cd "$(dirname "$0")/.."
+. scripts/require.sh
+photo=$1 serve=$2 listen=$3
+
+require_compilers
+if [ -n "$photo" ] && [ ! -e "$photo" ]; then
+    echo "image2model: there is no picture $photo. Pass PHOTO=path/to/photo.jpg, or leave it out for samples/." >&2
+    exit 1
+fi
+# Asked before the build, which takes minutes, rather than after it.
+if [ "$serve" != 0 ] && (exec 3<>"/dev/tcp/${listen%:*}/${listen##*:}") 2>/dev/null; then
+    echo "image2model: ${listen} is taken. Stop the other program, or choose another: make run LISTEN=127.0.0.1:8081" >&2
+    exit 1
+fi
+if node_is_usable; then
+    make --no-print-directory web
+else
+    echo "Node.js 20 or later is not here, so the page will be a plain form. Install Node.js and run again for the full page."
+fi
+
+echo "Building image2model (a few minutes the first time) ..."
+cargo build --release --quiet --package image2model
+binary=${CARGO_TARGET_DIR:-target}/release/image2model
+"$binary" convert "${photo:-samples}" -o out/ --preview
+if [ "$serve" = 0 ]; then
+    exit 0
+fi
+exec "$binary" serve --listen "$listen"
