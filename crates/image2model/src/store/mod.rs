@@ -107,6 +107,10 @@ pub enum News {
         facts: Arc<[Fact]>,
     },
     Progress(Progress),
+    /// A further file was attached to an ended job; no fact says so.
+    Attached {
+        job: JobId,
+    },
 }
 
 /// Depth of one queue and lane.

@@ -1,0 +1,167 @@
+//! Prometheus metrics under the names that existing dashboards know, and ours beside them.
+//!
+//! Events are counted where they happen, by the functions here, which own every name and label; what is state
+//! (depths, workers, the machine) is read when somebody scrapes. The recorder is installed once per process.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+
+use crate::{
+    capacity::{disk::Space, host::Load},
+    job::{Lane, Queue, Timestamp},
+    store::{Depth, WorkerReport},
+};
+
+/// Upper bounds in seconds; from a status read to a thirty-minute task.
+const BUCKETS: [f64; 15] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0, 1800.0,
+];
+
+/// Installs the process's recorder and describes every metric.
+///
+/// # Errors
+/// A recorder is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new()
+        .set_buckets(&BUCKETS)?
+        .install_recorder()?;
+    describe();
+    Ok(handle)
+}
+
+/// A handle that renders nothing, for processes that count nothing.
+#[must_use]
+pub fn unrecorded() -> PrometheusHandle {
+    PrometheusBuilder::new().build_recorder().handle()
+}
+
+/// One answered request; `endpoint` is the route's pattern, never the path as it came.
+pub fn request(method: &str, endpoint: &str, status: u16, took: Duration) {
+    let labels = [
+        ("method", method.to_owned()),
+        ("endpoint", endpoint.to_owned()),
+    ];
+    histogram!("http_request_duration_seconds", &labels).record(took);
+    let [method, endpoint] = labels;
+    let status = ("status_code", status.to_string());
+    counter!("http_requests_total", &[method, endpoint, status]).increment(1);
+}
+
+/// One finished attempt at a task; `status` is `success`, `failure`, `retry` or `cancelled`.
+pub fn task(name: &'static str, status: &'static str, took: Duration) {
+    counter!("celery_tasks_total", "task_name" => name, "status" => status).increment(1);
+    histogram!("celery_task_duration_seconds", "task_name" => name).record(took);
+}
+
+/// One event stream was opened (`1.0`) or closed (`-1.0`).
+pub fn open_streams(change: f64) {
+    gauge!("image2model_event_streams").increment(change);
+}
+
+/// What is state rather than event, as read at one scrape.
+#[derive(Debug, Default)]
+pub struct State {
+    pub depths: BTreeMap<(Queue, Lane), Depth>,
+    pub workers: Vec<WorkerReport>,
+    pub disk: Option<Space>,
+    pub load: Option<Load>,
+}
+
+impl State {
+    /// Sets the gauges.
+    pub fn record(&self, now: Timestamp) {
+        if let Some(load) = self.load {
+            gauge!("system_cpu_usage_percent").set(load.cpu_percent);
+            gauge!("system_memory_usage_percent").set(load.memory_percent);
+        }
+        if let Some(disk) = self.disk {
+            gauge!("system_disk_usage_percent").set(disk.used_percent());
+            gauge!("image2model_disk_free_bytes").set(disk.free as f64);
+        }
+        gauge!("active_jobs_total").set(self.active() as f64);
+        gauge!("image2model_workers").set(self.workers.len() as f64);
+        self.record_queues(now);
+        self.record_pools();
+    }
+
+    /// Models asked for and not made yet.
+    fn active(&self) -> u64 {
+        self.depths
+            .iter()
+            .filter(|((queue, _), _)| matches!(queue, Queue::ModelGeneration | Queue::Priority))
+            .map(|(_, depth)| depth.ready + depth.delayed + depth.leased)
+            .sum()
+    }
+
+    /// Every queue is always there, so that an alert on depth has something to look at.
+    fn record_queues(&self, now: Timestamp) {
+        let idle = Queue::ALL.map(|queue| ((queue, Lane::local()), Depth::default()));
+        let mut depths = BTreeMap::from(idle);
+        depths.extend(self.depths.clone());
+        for ((queue, lane), depth) in depths {
+            for (state, tasks) in [
+                ("ready", depth.ready),
+                ("delayed", depth.delayed),
+                ("leased", depth.leased),
+                ("dead", depth.dead),
+            ] {
+                gauge!("image2model_queue_tasks", "queue" => queue.name(), "lane" => lane.0.clone(), "state" => state)
+                    .set(tasks as f64);
+            }
+            let age = depth.oldest.map_or(0, |oldest| (now.0 - oldest).max(0));
+            gauge!("image2model_queue_oldest_seconds", "queue" => queue.name(), "lane" => lane.0)
+                .set(age as f64 / 1000.0);
+        }
+    }
+
+    fn record_pools(&self) {
+        let mut pools = BTreeMap::<&str, [usize; 3]>::new();
+        for (queue, load) in self.workers.iter().flat_map(|worker| &worker.queues) {
+            let pool = pools.entry(queue).or_default();
+            pool[0] += load.running;
+            pool[1] += load.waiting;
+            pool[2] += load.concurrency;
+        }
+        for (queue, [running, waiting, concurrency]) in pools {
+            gauge!("image2model_pool_running", "queue" => queue).set(running as f64);
+            gauge!("image2model_pool_waiting", "queue" => queue).set(waiting as f64);
+            gauge!("image2model_pool_concurrency", "queue" => queue).set(concurrency as f64);
+        }
+    }
+}
+
+fn describe() {
+    describe_counter!("http_requests_total", "HTTP requests answered");
+    describe_histogram!(
+        "http_request_duration_seconds",
+        "Time to the head of an answer"
+    );
+    describe_counter!("celery_tasks_total", "Attempts at tasks by outcome");
+    describe_histogram!("celery_task_duration_seconds", "Time of one attempt");
+    describe_gauge!("active_jobs_total", "Models asked for and not made yet");
+    describe_gauge!("system_cpu_usage_percent", "CPU in use on this machine");
+    describe_gauge!(
+        "system_memory_usage_percent",
+        "Memory in use on this machine"
+    );
+    describe_gauge!(
+        "system_disk_usage_percent",
+        "Share of the data directory's file system in use"
+    );
+    describe_gauge!(
+        "image2model_disk_free_bytes",
+        "Room on the data directory's file system"
+    );
+    describe_gauge!("image2model_queue_tasks", "Tasks by queue, lane and state");
+    describe_gauge!(
+        "image2model_queue_oldest_seconds",
+        "Age of the oldest ready task"
+    );
+    describe_gauge!("image2model_workers", "Worker processes alive");
+    describe_gauge!("image2model_pool_running", "Tasks being worked on");
+    describe_gauge!("image2model_pool_waiting", "Tasks held and waiting");
+    describe_gauge!("image2model_pool_concurrency", "Tasks that can run at once");
+    describe_gauge!("image2model_event_streams", "Open event streams");
+}
