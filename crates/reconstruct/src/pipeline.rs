@@ -2,7 +2,14 @@
 
 use std::fmt;
 
-use crate::{Error, Limits, Model, Options};
+use crate::{
+    Error, Limits, Model, Options, Warning,
+    image::{self, Picture},
+    mesh::{self, Mesh},
+    segment::{self, Matte},
+    shape::{self, Fineness},
+    texture,
+};
 
 /// A named step; progress and cancellation are told in these words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -107,6 +114,72 @@ pub fn reconstruct(
     limits: &Limits,
     observer: &dyn Observer,
 ) -> Result<Model, Error> {
-    let _ = (image, mask, options, limits, observer);
-    todo!()
+    observer.begin(Step::Decode);
+    let picture = image::decode(image, limits)?;
+    let own_mask = mask.map(|bytes| image::decode(bytes, limits)).transpose()?;
+    observer.checkpoint(Step::Decode)?;
+
+    observer.begin(Step::Segment);
+    let matte = match options.cut_out || own_mask.is_some() {
+        true => segment::segment(&picture, own_mask.as_ref(), observer)?,
+        false => Matte::whole(picture.width, picture.height),
+    };
+    drop(own_mask);
+
+    let mesh = surface(&picture, &matte, options, observer)?;
+
+    observer.begin(Step::Texture);
+    let atlas = texture::paint(&picture, &matte, options, observer)?;
+
+    observer.begin(Step::Finish);
+    let mut model = mesh::finish(&mesh, atlas, options, observer)?;
+    model.warnings = warnings(picture.warnings, matte.warnings, options);
+    model.options = options.pairs();
+    Ok(model)
+}
+
+/// A surface within the face limit that keeps every promise, from the finest start that gives one.
+fn surface(
+    picture: &Picture,
+    matte: &Matte,
+    options: &Options,
+    observer: &dyn Observer,
+) -> Result<Mesh, Error> {
+    let limit = options.effective_face_limit();
+    let mut refused = Error::Mesh(mesh::Defect::Empty);
+    for fineness in Fineness::ladder(limit) {
+        observer.begin(Step::Shape);
+        let start = shape::build(picture, matte, options, fineness, observer)?;
+        observer.begin(Step::Simplify);
+        match mesh::simplify(start, limit, observer).and_then(|mesh| ready(mesh, options)) {
+            Ok(mesh) => return Ok(mesh),
+            Err(Error::Mesh(defect)) => refused = defect.into(),
+            Err(other) => return Err(other),
+        }
+    }
+    Err(refused)
+}
+
+/// The mesh, if it still keeps its promises once its numbers are those of the file.
+fn ready(mesh: Mesh, options: &Options) -> Result<Mesh, Error> {
+    mesh::check(&mesh::place(&mesh, options), options.effective_face_limit())?;
+    Ok(mesh)
+}
+
+/// What the person should know, each thing once.
+fn warnings(picture: Vec<Warning>, matte: Vec<Warning>, options: &Options) -> Vec<Warning> {
+    let mut all = picture;
+    all.extend(matte);
+    if options.face_limit < options.effective_face_limit() {
+        all.push(Warning::FaceLimitRaised {
+            asked: options.face_limit,
+        });
+    }
+    let mut told = Vec::with_capacity(all.len());
+    for warning in all {
+        if !told.contains(&warning) {
+            told.push(warning);
+        }
+    }
+    told
 }
