@@ -115,14 +115,17 @@ pub fn reconstruct(
     observer: &dyn Observer,
 ) -> Result<Model, Error> {
     observer.begin(Step::Decode);
-    let picture = image::decode(image, limits)?;
-    let own_mask = mask.map(|bytes| image::decode(bytes, limits)).transpose()?;
+    let picture = image::decode(image, limits, working_side(options))?;
+    let own_mask = mask
+        .map(|bytes| image::decode(bytes, limits, working_side(options)))
+        .transpose()?;
     observer.checkpoint(Step::Decode)?;
 
     observer.begin(Step::Segment);
-    let matte = match options.cut_out || own_mask.is_some() {
-        true => segment::segment(&picture, own_mask.as_ref(), observer)?,
-        false => Matte::whole(picture.width, picture.height),
+    let matte = if options.cut_out || own_mask.is_some() {
+        segment::segment(&picture, own_mask.as_ref(), observer)?
+    } else {
+        segment::all(&picture)?
     };
     drop(own_mask);
 
@@ -136,6 +139,11 @@ pub fn reconstruct(
     model.warnings = warnings(picture.warnings, matte.warnings, options);
     model.options = options.pairs();
     Ok(model)
+}
+
+/// Longest side of the picture that is worked on: what the texture shows of it, and twice that for edges.
+fn working_side(options: &Options) -> u32 {
+    (2 * options.texture_size).max(2048)
 }
 
 /// A surface within the face limit that keeps every promise, from the finest start that gives one.

@@ -41,6 +41,24 @@ impl Matte {
     }
 }
 
+/// Takes the whole picture without looking for an object.
+///
+/// # Errors
+/// [`Error::NoContent`].
+pub fn all(picture: &Picture) -> Result<Matte, Error> {
+    if Alpha::of(picture).none {
+        return Err(Error::NoContent("all of it is transparent"));
+    }
+    if picture
+        .rgba
+        .chunks_exact(4)
+        .all(|px| px == &picture.rgba[..4])
+    {
+        return Err(Error::NoContent("all of it is one colour"));
+    }
+    Ok(Matte::whole(picture.width, picture.height))
+}
+
 /// Finds the object. With `mask` (an encoded picture: white, or opaque, is object) the person decides.
 ///
 /// # Errors
