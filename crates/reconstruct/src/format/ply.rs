@@ -13,12 +13,10 @@ pub(super) fn write(model: &Model) -> Result<Vec<u8>, Error> {
     let mut sums = vec![Sum::default(); welded.positions.len()];
     for (vertex, place) in welded.of.iter().enumerate() {
         let sum = &mut sums[*place as usize];
-        let colour = sampler.sample(model.uvs[vertex], lod);
-        for axis in 0..3 {
-            sum.normal[axis] += model.normals[vertex][axis];
-            sum.colour[axis] += colour[axis];
-        }
-        sum.count += 1.0;
+        sum.add(
+            model.normals[vertex],
+            sampler.sample(model.uvs[vertex], lod),
+        );
     }
 
     let mut out = header(sums.len(), model.triangles.len()).into_bytes();
@@ -48,6 +46,13 @@ struct Sum {
 }
 
 impl Sum {
+    fn add(&mut self, normal: [f32; 3], colour: [f32; 3]) {
+        let plus = |a: [f32; 3], b: [f32; 3]| std::array::from_fn(|i| a[i] + b[i]);
+        self.normal = plus(self.normal, normal);
+        self.colour = plus(self.colour, colour);
+        self.count += 1.0;
+    }
+
     fn normal(&self) -> [f32; 3] {
         let length = self.normal.iter().map(|v| v * v).sum::<f32>().sqrt();
         if length > 0.0 {

@@ -10,7 +10,7 @@ use crate::Bounds;
 /// Tangent of half the angle that the picture's shorter side spans: 26 degrees, a moderate telephoto.
 const HALF_ANGLE: f32 = 0.231;
 /// Share of the picture that the model may fill.
-const FILL: f32 = 0.86;
+const FILL: f32 = 0.82;
 
 /// What the camera looks at, and from how far.
 #[derive(Debug, Clone, Copy)]

@@ -9,6 +9,8 @@
 const GRID: usize = 4;
 /// Rows of pixels that are worked on at once; keeps the samples within a core's cache.
 const BAND: usize = 16;
+/// What one sample is worth.
+const SHARE: f32 = 1.0 / (GRID * GRID) as f32;
 const NOTHING: u32 = u32::MAX;
 
 /// A vertex on the screen.
@@ -76,6 +78,14 @@ impl<'a> Raster<'a> {
         }
     }
 
+    /// Twice the area, in pixels, of each triangle that faces the viewer.
+    pub(super) fn areas(&self) -> impl Iterator<Item = (u32, f32)> {
+        self.facing.iter().map(|(number, _)| {
+            let [a, b, c] = self.triangles[*number as usize].map(|i| self.screen[i as usize]);
+            (*number, area(&a, &b, &c))
+        })
+    }
+
     /// Calls `draw(x, y, fragments)` for every pixel that sees the model, row by row from the top left.
     pub(super) fn each_pixel(&self, mut draw: impl FnMut(usize, usize, &[Fragment])) {
         let samples = self.width * GRID * BAND * GRID;
@@ -111,8 +121,8 @@ impl<'a> Raster<'a> {
         }
     }
 
-    /// Weights of the triangle's corners where `fragment` lies, and twice the triangle's area in pixels.
-    pub(super) fn weights(&self, fragment: &Fragment) -> ([f32; 3], f32) {
+    /// Weights of the triangle's corners where `fragment` lies.
+    pub(super) fn weights(&self, fragment: &Fragment) -> [f32; 3] {
         let corners = self.triangles[fragment.triangle as usize];
         let [a, b, c] = corners.map(|i| self.screen[i as usize]);
         let at = Projected {
@@ -127,11 +137,11 @@ impl<'a> Raster<'a> {
             flat[2] * c.inverse_w,
         ];
         let sum = deep[0] + deep[1] + deep[2];
-        let area = flat[0] + flat[1] + flat[2];
         if sum > 0.0 {
-            (deep.map(|w| w / sum), area)
+            let over = 1.0 / sum;
+            deep.map(|w| w * over)
         } else {
-            ([1.0, 0.0, 0.0], f32::MIN_POSITIVE)
+            [1.0, 0.0, 0.0]
         }
     }
 
@@ -168,38 +178,36 @@ impl<'a> Raster<'a> {
             let base = slope.at(start as f32 + 0.5, y);
             for (i, (near, seen)) in nearness.iter_mut().zip(triangle).enumerate() {
                 let here = (base + slope.dx * i as f32).clamp(slope.far, slope.near);
-                if here > *near {
-                    *near = here;
-                    *seen = number;
-                }
+                // Chosen without a branch, so that several samples are worked on at once.
+                let nearer = here > *near;
+                *near = if nearer { here } else { *near };
+                *seen = if nearer { number } else { *seen };
             }
         }
     }
 
     fn gather(&self, band: &Band, x: usize, y: usize, first: usize, out: &mut Vec<Fragment>) {
-        const SHARE: f32 = 1.0 / (GRID * GRID) as f32;
         out.clear();
         let columns = self.width * GRID;
         let corner = (y - first) * GRID * columns + x * GRID;
-        for row in 0..GRID {
-            let line = &band.triangle[corner + row * columns..][..GRID];
+        let samples: [&[u32]; GRID] =
+            std::array::from_fn(|row| &band.triangle[corner + row * columns..][..GRID]);
+        let only = samples[0][0];
+        if samples.iter().all(|line| line.iter().all(|t| *t == only)) {
+            if only != NOTHING {
+                out.push(Fragment {
+                    triangle: only,
+                    x: x as f32 + 0.5,
+                    y: y as f32 + 0.5,
+                    share: 1.0,
+                });
+            }
+            return;
+        }
+        for (row, line) in samples.into_iter().enumerate() {
             for (column, &triangle) in line.iter().enumerate() {
-                if triangle == NOTHING {
-                    continue;
-                }
-                let (dx, dy) = (column as f32 + 0.5, row as f32 + 0.5);
-                match out.iter_mut().rev().find(|f| f.triangle == triangle) {
-                    Some(fragment) => {
-                        fragment.x += dx;
-                        fragment.y += dy;
-                        fragment.share += SHARE;
-                    }
-                    None => out.push(Fragment {
-                        triangle,
-                        x: dx,
-                        y: dy,
-                        share: SHARE,
-                    }),
+                if triangle != NOTHING {
+                    add_sample(out, triangle, column as f32 + 0.5, row as f32 + 0.5);
                 }
             }
         }
@@ -208,6 +216,22 @@ impl<'a> Raster<'a> {
             fragment.x = x as f32 + fragment.x / samples;
             fragment.y = y as f32 + fragment.y / samples;
         }
+    }
+}
+
+/// Adds the sample at `dx, dy` (in samples) to its triangle's fragment.
+fn add_sample(fragments: &mut Vec<Fragment>, triangle: u32, dx: f32, dy: f32) {
+    if let Some(fragment) = fragments.iter_mut().rev().find(|f| f.triangle == triangle) {
+        fragment.x += dx;
+        fragment.y += dy;
+        fragment.share += SHARE;
+    } else {
+        fragments.push(Fragment {
+            triangle,
+            x: dx,
+            y: dy,
+            share: SHARE,
+        });
     }
 }
 

@@ -14,23 +14,23 @@ const CELLS: usize = 192;
 const LAYERS: [Layer; 4] = [
     Layer {
         up_to: 0.03,
-        blur: 0.008,
-        darkness: 0.50,
+        blur: 0.010,
+        darkness: 0.55,
     },
     Layer {
         up_to: 0.15,
         blur: 0.022,
-        darkness: 0.30,
+        darkness: 0.38,
     },
     Layer {
         up_to: 0.45,
         blur: 0.045,
-        darkness: 0.22,
+        darkness: 0.30,
     },
     Layer {
         up_to: 1.01,
         blur: 0.080,
-        darkness: 0.14,
+        darkness: 0.20,
     },
 ];
 

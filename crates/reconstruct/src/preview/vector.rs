@@ -27,7 +27,8 @@ pub(super) fn cross(a: Vec3, b: Vec3) -> Vec3 {
 pub(super) fn unit(a: Vec3) -> Vec3 {
     let length = dot(a, a).sqrt();
     if length > 0.0 {
-        a.map(|v| v / length)
+        let over = 1.0 / length;
+        a.map(|v| v * over)
     } else {
         [0.0, 1.0, 0.0]
     }
