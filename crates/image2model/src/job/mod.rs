@@ -7,6 +7,7 @@
 //! is asked for beyond the items. [`transition`] holds the legal moves; each records its [`Fact`]s.
 
 mod fact;
+pub mod fair;
 mod id;
 mod retry;
 mod task;

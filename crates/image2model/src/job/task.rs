@@ -78,13 +78,38 @@ pub struct TaskId {
     pub work: Work,
 }
 
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Generate { item } => write!(f, "generate/{item}"),
+            Self::Convert { item, format } => write!(f, "convert/{item}/{format}"),
+            Self::Remove => f.write_str("remove"),
+        }
+    }
+}
+
+impl FromStr for Work {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let mut parts = text.splitn(3, '/');
+        let verb = parts.next();
+        let item = parts.next().map(str::parse::<u8>);
+        match (verb, item, parts.next()) {
+            (Some("generate"), Some(Ok(item)), None) => Ok(Self::Generate { item }),
+            (Some("convert"), Some(Ok(item)), Some(format)) => Ok(Self::Convert {
+                item,
+                format: format.to_owned(),
+            }),
+            (Some("remove"), None, None) => Ok(Self::Remove),
+            _ => Err(format!("{text:?} names no work")),
+        }
+    }
+}
+
 impl fmt::Display for TaskId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.work {
-            Work::Generate { item } => write!(f, "{}/generate/{item}", self.job),
-            Work::Convert { item, format } => write!(f, "{}/convert/{item}/{format}", self.job),
-            Work::Remove => write!(f, "{}/remove", self.job),
-        }
+        write!(f, "{}/{}", self.job, self.work)
     }
 }
 
@@ -92,27 +117,13 @@ impl FromStr for TaskId {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let wrong = || format!("{text:?} names no task");
-        let mut parts = text.splitn(4, '/');
-        let job = parts
-            .next()
-            .and_then(|id| id.parse().ok())
-            .ok_or_else(wrong)?;
-        let (verb, item, rest) = (
-            parts.next(),
-            parts.next().map(str::parse::<u8>),
-            parts.next(),
-        );
-        let work = match (verb, item, rest) {
-            (Some("generate"), Some(Ok(item)), None) => Work::Generate { item },
-            (Some("convert"), Some(Ok(item)), Some(format)) => Work::Convert {
-                item,
-                format: format.to_owned(),
-            },
-            (Some("remove"), None, None) => Work::Remove,
-            _ => return Err(wrong()),
-        };
-        Ok(Self { job, work })
+        let (job, work) = text
+            .split_once('/')
+            .ok_or_else(|| format!("{text:?} names no task"))?;
+        Ok(Self {
+            job: job.parse().map_err(|error| format!("{text:?}: {error}"))?,
+            work: work.parse()?,
+        })
     }
 }
 
@@ -162,4 +173,42 @@ pub struct LeaseState {
 pub struct Lease {
     pub task: TaskId,
     pub token: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tasks_name_leads_back_to_it() {
+        let job = JobId::random();
+        let format = "obj.zip".to_owned();
+        for work in [
+            Work::Generate { item: 25 },
+            Work::Convert { item: 3, format },
+            Work::Remove,
+        ] {
+            let id = TaskId { job, work };
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+    }
+
+    #[test]
+    fn what_is_no_task_is_refused() {
+        let job = JobId::random();
+        for rest in [
+            "",
+            "/",
+            "/generate",
+            "/generate/300",
+            "/generate/1/glb",
+            "/convert/1",
+            "/remove/1",
+            "/x",
+        ] {
+            let text = format!("{job}{rest}");
+            assert!(text.parse::<TaskId>().is_err(), "{text}");
+        }
+        assert!("nobody/remove".parse::<TaskId>().is_err());
+    }
 }

@@ -17,7 +17,7 @@ use tokio::sync::broadcast;
 use crate::job::{
     Fact, FileRecord, ItemId, Job, JobId, Lane, Lease, Owner, Queue, Task, TaskId, Timestamp,
     WorkerId,
-    transition::{Completion, Failure, NewJob},
+    transition::{Completion, Failure, NewJob, Refused},
 };
 
 /// All shared state.
@@ -49,6 +49,16 @@ pub enum StoreError {
     /// The store cannot be reached or is broken for now; nothing was written.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+}
+
+impl From<Refused> for StoreError {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::LeaseLost => Self::LeaseLost,
+            Refused::NoSuchItem => Self::NotFound,
+            other => Self::Conflict(other.to_string()),
+        }
+    }
 }
 
 /// Whether `create_job` made the job or found it.
@@ -153,7 +163,8 @@ pub trait Jobs: Send + Sync {
     /// with the same owner and fingerprint.
     ///
     /// # Errors
-    /// [`StoreError::KeyReused`] when the id exists with another fingerprint.
+    /// [`StoreError::KeyReused`] when the id exists with another fingerprint; [`StoreError::Conflict`] when it has
+    /// no items or too many.
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError>;
 
     /// Hands out up to `limit` ready tasks in fair order.
@@ -162,7 +173,7 @@ pub trait Jobs: Send + Sync {
     /// Begins reserved tasks, durably, before any work. `Held::Cancelled` means: do not begin.
     async fn start(&self, leases: &[Lease]) -> Result<Vec<Held>, StoreError>;
 
-    /// Renews leases for `duration` from now.
+    /// Renews leases for `duration` from now. A lease is lost when `sweep` has taken it back, not before.
     async fn extend(&self, leases: &[Lease], duration: Duration) -> Result<Vec<Held>, StoreError>;
 
     /// Gives tasks back untouched, to be reserved again at once; counts as neither attempt nor crash.
@@ -172,19 +183,23 @@ pub trait Jobs: Send + Sync {
     async fn progress(&self, updates: Vec<Progress>) -> Result<(), StoreError>;
 
     /// Ends a task's work. For `Generate` it ends the item and perhaps the job; for `Convert` it attaches the
-    /// files to the ended item and changes neither outcome nor facts.
+    /// files to the ended item and changes neither outcome nor facts. Handing the same files in again, because
+    /// the answer was lost, is no error.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`]: the files are not the item's, remove them.
+    /// [`StoreError::LeaseLost`]: the files are not the item's, remove them. [`StoreError::Conflict`] when the work
+    /// was not started.
     async fn complete(&self, lease: &Lease, completion: Completion) -> Result<(), StoreError>;
 
-    /// Ends an attempt: schedules the next, or gives the task up and fails the item.
+    /// Ends an attempt: schedules the next, or gives the task up and fails the item. The item of a cancelled job
+    /// ends as cancelled instead.
     ///
     /// # Errors
-    /// [`StoreError::LeaseLost`].
+    /// [`StoreError::LeaseLost`]; [`StoreError::Conflict`] when the work was not started.
     async fn fail(&self, lease: &Lease, failure: Failure) -> Result<(), StoreError>;
 
-    /// Queues the writing of a completed item's model in a further format, unless it exists or is queued already.
+    /// Queues the writing of a completed item's model in a further format, unless it exists or is queued already;
+    /// one that was given up is tried anew.
     ///
     /// # Errors
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the item has no model.
@@ -221,6 +236,9 @@ pub trait Jobs: Send + Sync {
     /// Returns when tasks of the queue may have become ready, or after a second at most.
     async fn wait_for_ready(&self, queue: Queue);
 
+    /// A task as it stands; `None` when there is none or it has done its work.
+    async fn task(&self, id: &TaskId) -> Result<Option<Task>, StoreError>;
+
     /// Tasks ahead of a waiting one, `None` when it does not wait.
     async fn position(&self, task: &TaskId) -> Result<Option<u64>, StoreError>;
 
@@ -232,14 +250,19 @@ pub trait Jobs: Send + Sync {
     /// Promotes due retries and takes back expired leases.
     async fn sweep(&self) -> Result<Swept, StoreError>;
 
-    /// Ended jobs older than `ended_before`, oldest end first, that are not being removed yet.
+    /// Jobs that ended before `ended_before`, oldest end first, that are not being removed yet; one whose removal
+    /// was given up is among them.
     async fn removable(
         &self,
         ended_before: Timestamp,
         limit: usize,
     ) -> Result<Vec<JobId>, StoreError>;
 
-    /// Queues the removal of an ended job; it stays readable until its artifacts are gone.
+    /// Queues the removal of an ended job, unless it is queued already; it stays readable until its artifacts are
+    /// gone.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the job has not ended.
     async fn request_removal(&self, id: JobId) -> Result<(), StoreError>;
 
     /// Ends a `Remove` task: deletes record, tasks, index and counters in one transition.
@@ -251,7 +274,7 @@ pub trait Jobs: Send + Sync {
     /// Of these artifact keys, those that some record names.
     async fn named(&self, keys: &[(JobId, String)]) -> Result<Vec<bool>, StoreError>;
 
-    /// Answers when the store can take a write.
+    /// Writes something small, durably: answers when the store can take a write.
     async fn ping(&self) -> Result<(), StoreError>;
 
     /// One file's record by its unique name.

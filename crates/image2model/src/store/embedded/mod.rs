@@ -3,25 +3,65 @@
 //!
 //! One serving process per data directory, kept by a file lock. Opening it takes back all leases: the lock
 //! proves that their holder is dead.
+//!
+//! A transition is a closure that the writer thread runs: it loads rows (`rows`, `tasks`), lets `job/` decide,
+//! and writes them back (`transitions`). Once the whole batch is durable, `live` tells the watchers and the
+//! callers get their answers. Reads (`queries`) never wait for the writer.
 
-use std::{path::Path, sync::Arc};
+mod jobs;
+mod live;
+mod open;
+mod presence;
+mod queries;
+mod readers;
+mod rows;
+mod tasks;
+#[cfg(test)]
+mod tests;
+mod transitions;
+mod writer;
 
-use crate::{clock::Clock, job::RetryPolicy, store::Store};
+use std::{fs::File, sync::Arc};
 
-/// Why the store cannot be opened; one sentence for the operator.
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct OpenError(pub String);
+use self::{live::Live, readers::Readers, writer::Writer};
+use crate::{
+    clock::Clock,
+    store::{Store, StoreError},
+};
 
-/// Opens (or makes) the store under `data_dir` and locks it until the last clone is dropped.
-///
-/// # Errors
-/// The directory is not writable, in use by another process, or of a newer version.
-pub fn open(
-    data_dir: &Path,
+pub use open::{OpenError, open};
+
+/// All parts of an opened store. The fields are dropped in this order: the writer finishes what it was given,
+/// then the files are closed, and only then another process may have the directory.
+struct Embedded {
+    writer: Writer,
+    readers: Readers,
+    live: Arc<Live>,
     clock: Arc<dyn Clock>,
-    retry: RetryPolicy,
-) -> Result<Store, OpenError> {
-    let _ = (data_dir, clock, retry);
-    todo!()
+    _lock: File,
+}
+
+impl From<Embedded> for Store {
+    fn from(embedded: Embedded) -> Self {
+        let embedded = Arc::new(embedded);
+        Self {
+            jobs: embedded.clone(),
+            presence: embedded,
+        }
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::{ErrorCode, ffi};
+        match &error {
+            rusqlite::Error::SqliteFailure(failure, _)
+                if failure.code == ErrorCode::DiskFull
+                    || failure.extended_code == ffi::SQLITE_IOERR_SHMSIZE =>
+            {
+                Self::Full
+            }
+            _ => Self::Unavailable(error.to_string()),
+        }
+    }
 }

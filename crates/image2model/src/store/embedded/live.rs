@@ -1,0 +1,139 @@
+//! What is told at once and kept only in memory: news, wake-ups, and the newest progress.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, broadcast},
+    time::timeout,
+};
+
+use super::writer::Effects;
+use crate::{
+    job::{Fact, FactKind, JobId, Queue},
+    store::{News, Progress, WorkerReport},
+};
+
+/// News that a slow reader may fall behind by before it must catch up by itself.
+const BEHIND: usize = 4096;
+/// Workers look for themselves at least so often.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// Items that have begun and not ended, with the newest progress of each.
+type Running = HashMap<JobId, BTreeMap<u8, Option<Progress>>>;
+
+pub(super) struct Live {
+    news: broadcast::Sender<News>,
+    ready: BTreeMap<Queue, Notify>,
+    running: Mutex<Running>,
+    pub(super) workers: Mutex<HashMap<String, WorkerReport>>,
+}
+
+impl Default for Live {
+    fn default() -> Self {
+        Self {
+            news: broadcast::Sender::new(BEHIND),
+            ready: Queue::ALL.map(|queue| (queue, Notify::new())).into(),
+            running: Mutex::default(),
+            workers: Mutex::default(),
+        }
+    }
+}
+
+impl Live {
+    pub(super) fn watch(&self) -> broadcast::Receiver<News> {
+        self.news.subscribe()
+    }
+
+    /// Tells of what has become durable, in its order.
+    pub(super) fn publish(&self, batch: &[Effects]) {
+        for effects in batch {
+            for (job, first, facts) in &effects.facts {
+                self.follow(*job, facts);
+                self.tell(News::Facts {
+                    job: *job,
+                    first: *first,
+                    facts: facts.as_slice().into(),
+                });
+            }
+        }
+        for (queue, ready) in &self.ready {
+            if batch.iter().any(|effects| effects.ready.contains(queue)) {
+                ready.notify_waiters();
+                // Kept for the next who waits, so that what became ready between a look and a wait wakes too.
+                ready.notify_one();
+            }
+        }
+    }
+
+    pub(super) async fn wait_for_ready(&self, queue: Queue) {
+        if let Some(ready) = self.ready.get(&queue) {
+            // Timing out is as good: the caller looks for itself.
+            drop(timeout(LOOK, ready.notified()).await);
+        }
+    }
+
+    /// Keeps what is news of a running item and tells it.
+    pub(super) fn progress(&self, updates: Vec<Progress>) {
+        let mut running = locked(&self.running);
+        for update in updates {
+            let kept = running
+                .get_mut(&update.item.job())
+                .and_then(|items| items.get_mut(&update.item.number()));
+            let Some(kept) = kept else { continue };
+            let news = kept.as_ref().is_none_or(|known| {
+                known.percent < update.percent
+                    || (known.percent == update.percent && known.step != update.step)
+            });
+            if news {
+                *kept = Some(update.clone());
+                self.tell(News::Progress(update));
+            }
+        }
+    }
+
+    pub(super) fn newest_progress(&self, job: JobId) -> Vec<Progress> {
+        locked(&self.running)
+            .get(&job)
+            .into_iter()
+            .flat_map(|items| items.values().flatten().cloned())
+            .collect()
+    }
+
+    /// Knows from the facts which items run. Between two attempts an item keeps its progress, so that it never
+    /// goes back.
+    fn follow(&self, job: JobId, facts: &[Fact]) {
+        let mut running = locked(&self.running);
+        for fact in facts {
+            match fact.kind {
+                FactKind::Started { item } => {
+                    running.entry(job).or_default().entry(item).or_default();
+                }
+                FactKind::ItemCompleted { item }
+                | FactKind::ItemFailed { item, .. }
+                | FactKind::ItemCancelled { item } => {
+                    if let Some(items) = running.get_mut(&job) {
+                        items.remove(&item);
+                    }
+                }
+                FactKind::Ended { .. } => {
+                    running.remove(&job);
+                }
+                FactKind::Queued | FactKind::Retrying { .. } => {}
+            }
+        }
+    }
+
+    fn tell(&self, news: News) {
+        // Nobody watching is no error.
+        drop(self.news.send(news));
+    }
+}
+
+/// What is behind these locks stays sound whatever panicked beside it.
+pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

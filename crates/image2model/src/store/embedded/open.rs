@@ -1,0 +1,137 @@
+//! Lock, file format, and the state that a dead process left.
+
+use std::{
+    fs::{self, File, TryLockError},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::{
+    Embedded,
+    live::Live,
+    readers::Readers,
+    transitions,
+    writer::{Effects, Tx, Writer},
+};
+use crate::{
+    clock::Clock,
+    job::RetryPolicy,
+    store::{Store, StoreError},
+};
+
+/// Version of the tables and records; kept in SQLite's `user_version`.
+const FORMAT: i64 = 1;
+const FILE: &str = "store.sqlite3";
+const LOCK: &str = "store.lock";
+
+/// Why the store cannot be opened; one sentence for the operator.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OpenError(pub String);
+
+/// Opens (or makes) the store under `data_dir` and locks it until the last clone is dropped.
+///
+/// # Errors
+/// The directory is not writable, in use by another process, or of a newer version.
+pub fn open(
+    data_dir: &Path,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+) -> Result<Store, OpenError> {
+    let lock = lock(data_dir)?;
+    let file = data_dir.join(FILE);
+    let unusable =
+        |error: StoreError| OpenError(format!("cannot use the store {}: {error}", file.display()));
+    let mut connection = connect(&file).map_err(|error| unusable(error.into()))?;
+    migrate(&mut connection, data_dir)?;
+    let live = Arc::new(Live::default());
+    take_back_leases(&mut connection, clock.as_ref(), &retry).map_err(unusable)?;
+    let writer = Writer::start(connection, clock.clone(), retry, live.clone())
+        .map_err(|error| OpenError(format!("cannot start the store's writer: {error}")))?;
+    Ok(Embedded {
+        writer,
+        readers: Readers::new(&file),
+        live,
+        clock,
+        _lock: lock,
+    }
+    .into())
+}
+
+fn lock(data_dir: &Path) -> Result<File, OpenError> {
+    let shown = data_dir.display();
+    let unwritable = |error| {
+        OpenError(format!(
+            "cannot write to the data directory {shown}: {error}"
+        ))
+    };
+    fs::create_dir_all(data_dir).map_err(unwritable)?;
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(data_dir.join(LOCK))
+        .map_err(unwritable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError(format!(
+            "the data directory {shown} is in use by another process"
+        ))),
+        Err(TryLockError::Error(error)) => Err(OpenError(format!(
+            "cannot lock the data directory {shown}: {error}"
+        ))),
+    }
+}
+
+fn connect(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open(file)?;
+    connection.busy_timeout(Duration::from_secs(10))?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.set_prepared_statement_cache_capacity(64);
+    Ok(connection)
+}
+
+fn migrate(connection: &mut Connection, data_dir: &Path) -> Result<(), OpenError> {
+    let shown = data_dir.display();
+    let unusable = |error| OpenError(format!("cannot use the store in {shown}: {error}"));
+    let found: i64 = connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(unusable)?;
+    match found {
+        FORMAT => Ok(()),
+        0 => make_tables(connection).map_err(unusable),
+        newer => Err(OpenError(format!(
+            "the store in {shown} has format version {newer}, and this program knows versions up to {FORMAT}: \
+             use the newer program that wrote it"
+        ))),
+    }
+}
+
+fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    transaction.execute_batch(include_str!("schema.sql"))?;
+    transaction.pragma_update(None, "user_version", FORMAT)?;
+    transaction.commit()
+}
+
+/// Every lease's holder died with the process that had the lock. Nobody watches yet.
+fn take_back_leases(
+    connection: &mut Connection,
+    clock: &dyn Clock,
+    retry: &RetryPolicy,
+) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    let mut tx = Tx {
+        connection: &transaction,
+        now: clock.now(),
+        retry,
+        effects: Effects::default(),
+    };
+    transitions::take_back_all(&mut tx)?;
+    transaction.commit()?;
+    Ok(())
+}
