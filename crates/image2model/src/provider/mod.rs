@@ -2,7 +2,9 @@
 //!
 //! A [`Provider`] turns one image into files; it knows nothing of queues, leases or HTTP.
 
+mod budget;
 mod catalogue;
+mod local;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -10,7 +12,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::{Notice, transition::Failure};
 
+pub use budget::{Budget, OverBudget, Share, memory_limit};
 pub use catalogue::{ModelInfo, ModelRequest, RequestError};
+pub use local::LocalProvider;
 
 /// One produced file, not stored yet.
 #[derive(Debug, Clone, PartialEq)]
@@ -36,7 +40,8 @@ pub type OnProgress = std::sync::Arc<dyn Fn(u8, &'static str) + Send + Sync>;
 /// Makes models.
 #[async_trait]
 pub trait Provider: Send + Sync {
-    /// Makes a model and the asked formats of one image. GLB is always among them.
+    /// Makes a model and the asked formats of one image. GLB is always among them. `stem` names what stands
+    /// inside archives.
     ///
     /// # Errors
     /// A [`Failure`] says whether another attempt can help.
@@ -44,6 +49,7 @@ pub trait Provider: Send + Sync {
         &self,
         image: Bytes,
         request: &ModelRequest,
+        stem: &str,
         progress: OnProgress,
         cancel: CancellationToken,
     ) -> Result<Generated, Failure>;

@@ -1,0 +1,353 @@
+//! `reconstruct` on this machine's own threads.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use reconstruct::{Error, Format, Limits, Model, Observer, Options, Step, format, preview};
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{Budget, Generated, ModelRequest, OnProgress, Produced, Provider, memory_limit};
+use crate::{
+    config::WorkerSettings,
+    job::{
+        Notice,
+        transition::{Failure, Retry},
+    },
+};
+
+/// What the picture of a finished model shows: the front, turned a little so that its depth is seen.
+const PREVIEW: preview::View = preview::View {
+    width: 512,
+    height: 512,
+    yaw: 25.0,
+    pitch: 15.0,
+};
+
+/// Makes models on a bounded number of blocking threads under a byte budget.
+#[derive(Debug, Clone)]
+pub struct LocalProvider {
+    threads: Arc<Semaphore>,
+    budget: Budget,
+    limits: Limits,
+}
+
+impl LocalProvider {
+    /// `worker.threads` threads (one per core for 0) under `worker.memory`.
+    #[must_use]
+    pub fn new(settings: &WorkerSettings) -> Self {
+        let threads = match settings.threads {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            threads => threads,
+        };
+        Self {
+            threads: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
+            budget: Budget::new(settings.memory.of(memory_limit())),
+            limits: Limits::default(),
+        }
+    }
+
+    /// Runs `work` on a thread of its own as soon as `needed` bytes and a thread are free.
+    async fn run<T: Send + 'static>(
+        &self,
+        needed: u64,
+        cancel: &CancellationToken,
+        work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let room = async {
+            // Memory first: a thread that waited for memory would be a thread less for work that has it.
+            let share = self.budget.take(needed).await;
+            let thread = self.threads.clone().acquire_owned().await;
+            share.map(|share| (share, thread))
+        };
+        let held = tokio::select! {
+            room = room => room.map_err(|refused| failure("over_budget", &refused))?,
+            () = cancel.cancelled() => return Err(cancelled()),
+        };
+        on_thread(move || {
+            // Held by the thread itself, which may outlive whoever waits for it.
+            let _held = held;
+            work()
+        })
+        .await
+    }
+}
+
+#[async_trait]
+impl Provider for LocalProvider {
+    async fn generate(
+        &self,
+        image: Bytes,
+        request: &ModelRequest,
+        stem: &str,
+        progress: OnProgress,
+        cancel: CancellationToken,
+    ) -> Result<Generated, Failure> {
+        let limits = self.limits;
+        let header = image.clone();
+        let inspection = on_thread(move || reconstruct::inspect(&header, &limits)).await?;
+        let needed = inspection.peak_bytes + beyond_default(&request.options);
+        let observer = Attempt {
+            progress,
+            cancel: cancel.clone(),
+        };
+        let (request, stem) = (request.clone(), stem.to_owned());
+        self.run(needed, &cancel, move || {
+            make(&image, &request, &stem, &limits, &observer)
+        })
+        .await
+    }
+
+    async fn convert(&self, glb: Bytes, format: Format, stem: &str) -> Result<Produced, Failure> {
+        let needed = conversion_peak(glb.len()).min(self.budget.total());
+        let stem = stem.to_owned();
+        self.run(needed, &CancellationToken::new(), move || {
+            write(&format::read_glb(&glb)?, format, &stem)
+        })
+        .await
+    }
+}
+
+/// Tells the worker of each step and asks it whether to go on.
+struct Attempt {
+    progress: OnProgress,
+    cancel: CancellationToken,
+}
+
+impl Observer for Attempt {
+    fn begin(&self, step: Step) {
+        (self.progress)(step.percent_before(), step.name());
+    }
+
+    fn cancelled(&self) -> bool {
+        self.cancel.is_cancelled()
+    }
+}
+
+fn make(
+    image: &[u8],
+    request: &ModelRequest,
+    stem: &str,
+    limits: &Limits,
+    observer: &Attempt,
+) -> Result<Generated, Error> {
+    let model = reconstruct::reconstruct(image, None, &request.options, limits, observer)?;
+    observer.begin(Step::Write);
+    let mut files = Vec::new();
+    for format in std::iter::once(Format::Glb).chain(request.formats.iter().copied()) {
+        observer.checkpoint(Step::Write)?;
+        files.push(write(&model, format, stem)?);
+    }
+    observer.begin(Step::Preview);
+    observer.checkpoint(Step::Preview)?;
+    files.push(Produced {
+        format: "preview",
+        extension: "png",
+        media_type: "image/png",
+        bytes: preview::render(&model, &PREVIEW)?.into(),
+    });
+    Ok(Generated {
+        files,
+        warnings: model.warnings.iter().map(notice).collect(),
+    })
+}
+
+fn write(model: &Model, format: Format, stem: &str) -> Result<Produced, Error> {
+    Ok(Produced {
+        format: format.extension(),
+        extension: format.extension(),
+        media_type: format.media_type(),
+        bytes: format::write(model, format, stem)?.into(),
+    })
+}
+
+fn notice(warning: &reconstruct::Warning) -> Notice {
+    Notice {
+        code: warning.code().to_owned(),
+        message: warning.to_string(),
+    }
+}
+
+/// Bytes that a mesh and a texture larger than the defaults hold beside what the picture's own estimate counts.
+fn beyond_default(options: &Options) -> u64 {
+    const PER_FACE: u64 = 400;
+    const PER_TEXEL: u64 = 16;
+    let square = |side: u32| u64::from(side) * u64::from(side);
+    let faces = options
+        .face_limit
+        .saturating_sub(reconstruct::options::DEFAULT_FACE_LIMIT);
+    let texels = square(options.texture_size).saturating_sub(square(1024));
+    u64::from(faces) * PER_FACE + texels * PER_TEXEL
+}
+
+/// Reading a model decodes its texture and unpacks its mesh: several times the file, and a base for small ones.
+fn conversion_peak(file: usize) -> u64 {
+    file as u64 * 8 + (64 << 20)
+}
+
+/// Runs `work` where blocking is allowed. A panic fails this one attempt.
+async fn on_thread<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|error| failure(error.code(), &error)),
+        Err(stopped) if stopped.is_panic() => Err(Failure {
+            error: Notice {
+                code: "panicked".to_owned(),
+                message: "the model could not be made because of a fault in the program".to_owned(),
+            },
+            retry: Retry::Backoff,
+        }),
+        Err(_) => Err(cancelled()),
+    }
+}
+
+fn failure(code: &str, error: &dyn std::error::Error) -> Failure {
+    Failure {
+        error: Notice {
+            code: code.to_owned(),
+            message: error.to_string(),
+        },
+        retry: Retry::Never,
+    }
+}
+
+fn cancelled() -> Failure {
+    Failure {
+        error: Notice {
+            code: "cancelled".to_owned(),
+            message: "cancelled".to_owned(),
+        },
+        retry: Retry::Never,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::config::Memory;
+
+    fn provider(memory: u64) -> LocalProvider {
+        LocalProvider::new(&WorkerSettings {
+            memory: Memory::Bytes(memory),
+            threads: 1,
+            ..WorkerSettings::default()
+        })
+    }
+
+    /// A red disc on white, as a PNG.
+    fn disc() -> Bytes {
+        let picture = image::RgbImage::from_fn(48, 48, |x, y| {
+            let (x, y) = (f64::from(x) - 23.5, f64::from(y) - 23.5);
+            if x.hypot(y) < 16.0 {
+                image::Rgb([200, 30, 30])
+            } else {
+                image::Rgb([255, 255, 255])
+            }
+        });
+        let mut png = std::io::Cursor::new(Vec::new());
+        picture.write_to(&mut png, image::ImageFormat::Png).unwrap();
+        png.into_inner().into()
+    }
+
+    fn request(formats: &[&str]) -> ModelRequest {
+        let formats: Vec<_> = formats.iter().map(|name| (*name).to_owned()).collect();
+        let few = [("face_limit".to_owned(), "200".to_owned())];
+        ModelRequest::parse(None, &few, &formats).unwrap()
+    }
+
+    async fn generate(
+        provider: &LocalProvider,
+        image: Bytes,
+        cancel: &CancellationToken,
+    ) -> (Result<Generated, Failure>, Vec<(u8, &'static str)>) {
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let hears = heard.clone();
+        let progress: OnProgress =
+            Arc::new(move |percent, step| hears.lock().unwrap().push((percent, step)));
+        let made = provider
+            .generate(image, &request(&["stl"]), "disc", progress, cancel.clone())
+            .await;
+        let heard = heard.lock().unwrap().clone();
+        (made, heard)
+    }
+
+    #[tokio::test]
+    async fn a_picture_becomes_a_model_in_each_asked_format_with_a_preview() {
+        let (made, heard) = generate(&provider(1 << 30), disc(), &CancellationToken::new()).await;
+        let files = made.unwrap().files;
+        let formats: Vec<_> = files.iter().map(|file| file.format).collect();
+        assert_eq!(formats, ["glb", "stl", "preview"]);
+        assert!(files[0].bytes.starts_with(b"glTF"));
+        assert!(files[2].bytes.starts_with(b"\x89PNG"));
+        assert!(heard.is_sorted(), "{heard:?}");
+        assert!(heard.contains(&(93, "preview")), "{heard:?}");
+    }
+
+    #[tokio::test]
+    async fn a_stored_model_is_written_in_another_format() {
+        let provider = provider(1 << 30);
+        let (made, _) = generate(&provider, disc(), &CancellationToken::new()).await;
+        let made = made.unwrap();
+        let converted = provider
+            .convert(made.files[0].bytes.clone(), Format::Stl, "disc")
+            .await
+            .unwrap();
+        assert_eq!(
+            (converted.format, converted.media_type),
+            ("stl", "model/stl")
+        );
+        assert!(converted.bytes.len() > 84);
+        let broken = provider.convert(disc(), Format::Stl, "disc").await;
+        assert_eq!(broken.unwrap_err().error.code, "model");
+    }
+
+    #[tokio::test]
+    async fn bad_input_and_lack_of_memory_are_final_failures_that_say_why() {
+        let never = CancellationToken::new();
+        let (text, _) = generate(&provider(1 << 30), Bytes::from_static(b"text"), &never).await;
+        let text = text.unwrap_err();
+        assert_eq!(
+            (text.error.code.as_str(), text.retry),
+            ("unknown_format", Retry::Never)
+        );
+        let (large, _) = generate(&provider(2_000_000), disc(), &never).await;
+        let large = large.unwrap_err();
+        assert_eq!(
+            (large.error.code.as_str(), large.retry),
+            ("over_budget", Retry::Never)
+        );
+        assert!(
+            large.error.message.contains("budget of 2 MB"),
+            "{}",
+            large.error.message
+        );
+    }
+
+    #[tokio::test]
+    async fn cancelled_work_stops_and_gives_back_what_it_held() {
+        let provider = provider(1 << 30);
+        let cancel = CancellationToken::new();
+        cancel.cancel();
+        let (stopped, _) = generate(&provider, disc(), &cancel).await;
+        assert_eq!(stopped.unwrap_err().error.code, "cancelled");
+        let (made, _) = generate(&provider, disc(), &CancellationToken::new()).await;
+        made.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_panic_fails_one_attempt_and_gives_back_its_thread() {
+        let provider = provider(1 << 30);
+        let never = CancellationToken::new();
+        let broken = provider.run(1, &never, || -> Result<(), Error> { panic!("a fault") });
+        let failed = broken.await.unwrap_err();
+        assert_eq!(
+            (failed.error.code.as_str(), failed.retry),
+            ("panicked", Retry::Backoff)
+        );
+        assert_eq!(provider.run(1, &never, || Ok(7)).await, Ok(7));
+    }
+}
