@@ -98,7 +98,8 @@ impl Upload {
     }
 
     /// The local store makes and syncs folders while it begins, so it does so where blocking is allowed.
-    async fn begin(&self) -> Result<Box<dyn MultipartUpload>, ArtifactError> {
+    /// `&mut`, since an upload cannot be shared between threads.
+    async fn begin(&mut self) -> Result<Box<dyn MultipartUpload>, ArtifactError> {
         let (store, location) = (self.artifacts.store.clone(), self.key.location()?);
         let runtime = tokio::runtime::Handle::current();
         let begun = tokio::task::spawn_blocking(move || {

@@ -1,12 +1,102 @@
 //! The whole HTTP surface: route table and layer order on this screen; one file per resource; `error.rs` is the
 //! only map to status codes. Handlers parse, call `service`, wrap.
+//!
+//! It never looks into the store or speaks to workers, and holds nothing between two requests.
+//!
+//! A request passes the layers from the top of the list in [`router`] down to its handler. What a handler or a
+//! layer refuses is a [`error::Problem`], which [`error::finish`] writes out on the way back.
 
-use axum::Router;
+mod caller;
+mod download;
+mod error;
+mod events;
+mod form;
+mod guard;
+mod health;
+mod jobs;
+mod models;
+mod page;
+mod plain;
+mod render;
+mod status;
+mod stream;
+mod upload;
+
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{HeaderName, HeaderValue, header},
+    middleware::{from_fn, from_fn_with_state},
+    routing::{get, post},
+};
+use tower::{Layer, ServiceBuilder};
+use tower_http::{
+    catch_panic::CatchPanicLayer, normalize_path::NormalizePathLayer,
+    set_header::SetResponseHeaderLayer,
+};
 
 use crate::service::Service;
 
-/// All routes over `service`.
+/// All routes over `service`. Serve it with the clients' addresses
+/// (`into_make_service_with_connect_info::<SocketAddr>()`): they are the flows of fair queueing.
 pub fn router(service: Service) -> Router {
-    let _ = service;
-    todo!()
+    let upload_limit = DefaultBodyLimit::max(form::body_limit(&service.config.upload));
+    let upload = post(upload::create).layer(upload_limit);
+
+    let api = Router::new()
+        .route("/health", get(health::basic))
+        .route("/health/detailed", get(health::detailed))
+        .route("/health/metrics", get(health::metrics))
+        .route("/health/liveness", get(health::liveness))
+        .route("/health/readiness", get(health::readiness))
+        .route("/health/ready", get(health::readiness))
+        .route("/upload", upload.clone())
+        .route("/upload/batch", upload)
+        .route("/upload/status/{file_id}", get(upload::file_status))
+        .route("/upload/batch/{batch_id}/status", get(upload::batch_status))
+        .route("/models/available", get(models::available))
+        .route("/models/download/{job_id}", get(models::download))
+        .route("/status/{task_id}", get(status::task))
+        .route("/status/tasks/{task_id}", get(status::task))
+        .route("/status/tasks/{task_id}/status", get(status::task))
+        .route("/status/tasks/{task_id}/stream", get(stream::open))
+        .route("/status/jobs/{job_id}/progress", get(status::progress))
+        .route("/download/{job_id}/all", get(download::all))
+        .route("/download/{job_id}/{filename}", get(download::file))
+        .route("/download/direct/{filename}", get(download::direct))
+        .route("/jobs", get(jobs::list))
+        .route("/jobs/{job_id}", get(jobs::one))
+        .route("/jobs/{job_id}/cancel", post(jobs::cancel));
+
+    let whole = Router::new()
+        .nest("/api/v1", api)
+        .route("/", get(page::index))
+        .route("/health", get(health::basic))
+        .route("/metrics", get(health::metrics))
+        .route("/plain", get(plain::upload_form))
+        .route("/job/{job_id}", get(plain::job))
+        .fallback(page::asset)
+        .layer(
+            ServiceBuilder::new()
+                .layer(from_fn(health::count))
+                .layer(from_fn(error::finish))
+                .layer(CatchPanicLayer::custom(error::panicked))
+                .layer(from_fn_with_state(service.clone(), guard::check))
+                .layer(guard::cors(&service.config.http))
+                .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
+                .layer(default_header(header::X_FRAME_OPTIONS, "DENY"))
+                .layer(default_header(header::REFERRER_POLICY, "same-origin"))
+                .layer(default_header(
+                    header::CONTENT_SECURITY_POLICY,
+                    "default-src 'none'; frame-ancestors 'none'",
+                )),
+        )
+        .with_state(service);
+
+    // `/x/` is `/x`, without a redirect that would drop a body.
+    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(whole))
+}
+
+fn default_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
+    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
 }

@@ -1,0 +1,194 @@
+//! The only map to status codes: every refusal leaves as `application/problem+json` (RFC 9457) with the members
+//! that existing clients read, or as a small page for a browser that asked for one.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    extract::Request,
+    http::{HeaderValue, StatusCode, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::service::ServiceError;
+
+use super::{plain, render};
+
+/// A refusal. Its text is for the client: it names the thing, its value and the limit, and nothing internal.
+#[derive(Debug, Clone)]
+pub(super) struct Problem {
+    status: StatusCode,
+    message: String,
+    details: Value,
+    /// Seconds.
+    retry_after: Option<u32>,
+}
+
+impl Problem {
+    pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            message: message.into(),
+            details: json!({}),
+            retry_after: None,
+        }
+    }
+
+    pub(super) fn bad_request(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, message)
+    }
+
+    pub(super) fn not_found(what: &str) -> Self {
+        Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
+    }
+
+    pub(super) fn forbidden(message: impl Into<String>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, message)
+    }
+
+    /// A field that cannot be accepted; `kind` is the error's machine-readable type.
+    pub(super) fn field(field: &str, message: impl Into<String>, kind: &str) -> Self {
+        let message = message.into();
+        let entry = json!({"field": field, "message": message, "type": kind});
+        Self::new(StatusCode::UNPROCESSABLE_ENTITY, message)
+            .with_details(json!({"validation_errors": [entry]}))
+    }
+
+    #[must_use]
+    pub(super) fn with_details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    fn retry_after(mut self, seconds: u32) -> Self {
+        self.retry_after = Some(seconds);
+        self
+    }
+
+    fn code(&self) -> String {
+        match self.status {
+            StatusCode::UNPROCESSABLE_ENTITY => "VALIDATION_ERROR".to_owned(),
+            StatusCode::INTERNAL_SERVER_ERROR => "INTERNAL_SERVER_ERROR".to_owned(),
+            status => format!("HTTP_{}", status.as_u16()),
+        }
+    }
+
+    fn title(&self) -> &'static str {
+        self.status.canonical_reason().unwrap_or("Error")
+    }
+
+    fn body(&self, instance: &str) -> Value {
+        json!({
+            "type": "about:blank",
+            "title": self.title(),
+            "status": self.status.as_u16(),
+            "detail": self.message,
+            "instance": instance,
+            "error": true,
+            "error_code": self.code(),
+            "message": self.message,
+            "status_code": self.status.as_u16(),
+            "details": self.details,
+        })
+    }
+
+    fn write(&self, instance: &str, as_page: bool) -> Response {
+        let mut response = if as_page {
+            plain::refused(self.title(), &self.message).into_response()
+        } else {
+            let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+            (kind, Json(self.body(instance))).into_response()
+        };
+        *response.status_mut() = self.status;
+        if let Some(seconds) = self.retry_after {
+            response
+                .headers_mut()
+                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+
+    /// What axum or a layer refused by a bare status.
+    fn of_bare(status: StatusCode, method: &str, path: &str) -> Self {
+        let message = match status {
+            StatusCode::NOT_FOUND => format!("There is nothing at {path}."),
+            StatusCode::METHOD_NOT_ALLOWED => format!("{path} does not answer to {method}."),
+            StatusCode::PAYLOAD_TOO_LARGE => "The request is too large.".to_owned(),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                "The request's Content-Type is not what is expected here.".to_owned()
+            }
+            status if status.is_server_error() => "The server failed.".to_owned(),
+            _ => "The request could not be understood.".to_owned(),
+        };
+        Self::new(status, message)
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::NotFound(what) => Self::not_found(what),
+            ServiceError::KeyReused => Self::field(
+                "Idempotency-Key",
+                "This Idempotency-Key was used for a request with other content.",
+                "key_reused",
+            ),
+            ServiceError::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
+            ServiceError::NotYet(why) => {
+                Self::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(5)
+            }
+            ServiceError::Full => Self::new(
+                StatusCode::INSUFFICIENT_STORAGE,
+                "The server's disk is full and nothing on it is old enough to be removed; try again later.",
+            ),
+            ServiceError::Unavailable(internal) => {
+                tracing::error!(error = %internal, "a request failed");
+                Self::new(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "The server cannot reach its storage; try again shortly.",
+                )
+                .retry_after(2)
+            }
+        }
+    }
+}
+
+/// Carries the problem to [`finish`], which knows the request.
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes every refusal out, whoever made it, and keeps headers such as `Allow`.
+pub(super) async fn finish(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let method = request.method().to_string();
+    let as_page = render::prefers_page(request.headers());
+    let mut response = next.run(request).await;
+    let status = response.status();
+    if !status.is_client_error() && !status.is_server_error() {
+        return response;
+    }
+    let problem = response
+        .extensions_mut()
+        .remove()
+        .unwrap_or_else(|| Problem::of_bare(status, &method, &path));
+    let mut written = problem.write(&path, as_page);
+    for (name, value) in response.headers() {
+        if !written.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+            written.headers_mut().insert(name, value.clone());
+        }
+    }
+    written
+}
+
+/// A handler panicked; the panic hook has logged it.
+#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
+pub(super) fn panicked(_cause: Box<dyn Any + Send>) -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.").into_response()
+}

@@ -1,0 +1,294 @@
+//! What a reader of a job's stream is told: facts and progress as named events with the old clients' members.
+//!
+//! A [`View`] is the job as its facts tell it up to one number. The same facts give the same events, whether they
+//! come one by one or all at once after a reconnect.
+
+use axum::response::sse;
+use serde_json::{Value, json};
+
+use crate::{
+    job::{Fact, FactKind, ItemStatus, Job, JobId, JobStatus, Timestamp},
+    store::Progress,
+};
+
+use super::render;
+
+/// One event before it is numbered.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Event {
+    pub(super) name: &'static str,
+    pub(super) data: Value,
+}
+
+impl Event {
+    /// As it goes over the wire.
+    pub(super) fn numbered(&self, id: &str) -> sse::Event {
+        sse::Event::default()
+            .id(id)
+            .event(self.name)
+            .data(self.data.to_string())
+    }
+}
+
+/// A job as one reader knows it.
+pub(super) struct View {
+    job: JobId,
+    status: JobStatus,
+    began: Option<Timestamp>,
+    items: Vec<Line>,
+}
+
+struct Line {
+    filename: String,
+    status: ItemStatus,
+    percent: u8,
+    /// In words, once it is known.
+    error: Option<String>,
+}
+
+impl View {
+    /// The job before its first fact.
+    pub(super) fn new(job: &Job) -> Self {
+        let items = job.items.iter().map(|item| Line {
+            filename: item.filename.clone(),
+            status: ItemStatus::Queued,
+            percent: 0,
+            error: None,
+        });
+        let mut view = Self {
+            job: job.id,
+            status: JobStatus::Queued,
+            began: None,
+            items: items.collect(),
+        };
+        view.learn_errors(job);
+        view
+    }
+
+    pub(super) fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// A fact names an error by its code; the job's record has the words.
+    pub(super) fn learn_errors(&mut self, job: &Job) {
+        for (line, item) in self.items.iter_mut().zip(&job.items) {
+            line.error = item.error.as_ref().map(|error| error.message.clone());
+        }
+    }
+
+    /// Whether telling this fact needs words that only the job's record has.
+    pub(super) fn lacks_words_for(&self, fact: &Fact) -> bool {
+        match fact.kind {
+            FactKind::ItemFailed { item, .. } => {
+                self.line(item).is_some_and(|line| line.error.is_none())
+            }
+            _ => false,
+        }
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(
+            self.status,
+            JobStatus::Completed | JobStatus::Failed | JobStatus::Cancelled
+        )
+    }
+
+    /// Takes the next fact in, and tells it.
+    pub(super) fn apply(&mut self, fact: &Fact) -> Event {
+        self.take_in(fact);
+        let at = fact.at;
+        match &fact.kind {
+            FactKind::Queued => Event {
+                name: "task_queued",
+                data: self.data("queued", 0, "Waiting to be processed", at),
+            },
+            FactKind::Started { item } => self.file_update(*item, "is being processed", at),
+            FactKind::ItemCompleted { item } => self.file_update(*item, "is ready", at),
+            FactKind::ItemFailed { item, .. } => self.file_update(*item, "failed", at),
+            FactKind::ItemCancelled { item } => self.file_update(*item, "was cancelled", at),
+            FactKind::Retrying {
+                item,
+                at: next,
+                code,
+            } => self.retry(*item, *next, code, at),
+            FactKind::Ended { status } => self.end(*status, at),
+        }
+    }
+
+    fn take_in(&mut self, fact: &Fact) {
+        let (number, status) = match &fact.kind {
+            FactKind::Queued => return,
+            FactKind::Ended { status } => {
+                self.status = *status;
+                return;
+            }
+            FactKind::Started { item } => (*item, ItemStatus::Processing),
+            FactKind::Retrying { item, .. } => (*item, ItemStatus::Retrying),
+            FactKind::ItemCompleted { item } => (*item, ItemStatus::Completed),
+            FactKind::ItemFailed { item, code } => {
+                if let Some(line) = self.line_mut(*item) {
+                    line.error.get_or_insert_with(|| code.clone());
+                }
+                (*item, ItemStatus::Failed)
+            }
+            FactKind::ItemCancelled { item } => {
+                if let Some(line) = self.line_mut(*item) {
+                    line.error = Some("cancelled".to_owned());
+                }
+                (*item, ItemStatus::Cancelled)
+            }
+        };
+        self.status = JobStatus::Processing;
+        self.began.get_or_insert(fact.at);
+        if let Some(line) = self.line_mut(number) {
+            line.status = status;
+            line.percent = if status.is_final() { 100 } else { 0 };
+        }
+    }
+
+    /// Tells newest progress; `None` for an item that is not running as far as this reader knows.
+    pub(super) fn progress(&mut self, newest: &Progress, now: Timestamp) -> Option<Event> {
+        let number = newest.item.number();
+        let line = self
+            .line_mut(number)
+            .filter(|line| line.status == ItemStatus::Processing)?;
+        line.percent = newest.percent.min(99);
+        let (filename, percent) = (line.filename.clone(), line.percent);
+        let message = format!("{filename}: {}", newest.step);
+        let overall = self.overall();
+        let mut data = self.data("processing", overall, &message, now);
+        let ended = self.count(ItemStatus::is_final);
+        for (member, value) in [
+            ("job_id", json!(self.job)),
+            ("batch_id", json!(self.job)),
+            ("current", json!(ended)),
+            ("total", json!(self.items.len())),
+            ("total_files", json!(self.items.len())),
+            ("file_id", json!(self.job.item(number))),
+            ("filename", json!(filename)),
+            ("file_progress", json!(percent)),
+            ("step", json!(newest.step)),
+        ] {
+            data[member] = value;
+        }
+        if let Some(seconds) = self.seconds_left(overall, now) {
+            data["eta_seconds"] = seconds.into();
+        }
+        Some(Event {
+            name: "task_progress",
+            data,
+        })
+    }
+
+    /// An event that tells only how things stand.
+    pub(super) fn standing(&self, name: &'static str, message: &str, now: Timestamp) -> Event {
+        let status = render::job_status(self.status);
+        Event {
+            name,
+            data: self.data(status, self.overall(), message, now),
+        }
+    }
+
+    fn file_update(&self, number: u8, what: &str, at: Timestamp) -> Event {
+        let Some(line) = self.line(number) else {
+            return self.standing("task_progress", "", at);
+        };
+        let message = format!("{} {what}", line.filename);
+        let status = render::file_status(line.status);
+        let mut data = self.data(status, line.percent.into(), &message, at);
+        data["file_id"] = json!(self.job.item(number));
+        data["filename"] = json!(line.filename);
+        data["overall_progress"] = self.overall().into();
+        if matches!(line.status, ItemStatus::Failed | ItemStatus::Cancelled) {
+            data["error"] = json!(line.error);
+        }
+        Event {
+            name: "file_update",
+            data,
+        }
+    }
+
+    fn retry(&self, number: u8, next: Timestamp, code: &str, at: Timestamp) -> Event {
+        let filename = self.line(number).map_or("", |line| line.filename.as_str());
+        let message = format!("{filename} will be tried again");
+        let mut data = self.data("retrying", self.overall(), &message, at);
+        data["file_id"] = json!(self.job.item(number));
+        data["filename"] = json!(filename);
+        data["error"] = json!(code);
+        data["retry_at"] = render::time(next).into();
+        Event {
+            name: "task_retry",
+            data,
+        }
+    }
+
+    fn end(&self, status: JobStatus, at: Timestamp) -> Event {
+        let total = self.items.len();
+        let good = self.count(|status| status == ItemStatus::Completed);
+        let word = render::job_status(status);
+        let (name, message) = match status {
+            JobStatus::Cancelled => ("task_cancelled", "Cancelled".to_owned()),
+            JobStatus::Failed => ("task_failed", self.failure()),
+            _ => (
+                "task_completed",
+                format!("{good} of {total} files became models"),
+            ),
+        };
+        let mut data = self.data(word, 100, &message, at);
+        if status == JobStatus::Failed {
+            data["error"] = message.into();
+        }
+        let counts = json!({
+            "total_files": total,
+            "successful_files": good,
+            "failed_files": total - good,
+        });
+        let mut result = counts.clone();
+        result["job_id"] = json!(self.job);
+        result["status"] = word.into();
+        result["files_url"] = format!("/api/v1/download/{}/all", self.job).into();
+        data["job_id"] = json!(self.job);
+        data["result"] = result;
+        data["summary"] = counts;
+        Event { name, data }
+    }
+
+    fn failure(&self) -> String {
+        match self.items.as_slice() {
+            [line] => line.error.clone().unwrap_or_else(|| "failed".to_owned()),
+            lines => format!("None of the {} files became a model", lines.len()),
+        }
+    }
+
+    fn data(&self, status: &str, progress: u32, message: &str, at: Timestamp) -> Value {
+        json!({
+            "task_id": self.job,
+            "status": status,
+            "progress": progress,
+            "message": message,
+            "timestamp": at.0,
+        })
+    }
+
+    fn overall(&self) -> u32 {
+        render::overall(self.items.iter().map(|line| line.percent))
+    }
+
+    /// At the pace so far; nothing before a twentieth is done.
+    fn seconds_left(&self, overall: u32, now: Timestamp) -> Option<i64> {
+        let spent = now.since(self.began?).max(0);
+        (overall >= 5).then(|| spent * i64::from(100 - overall) / i64::from(overall) / 1000)
+    }
+
+    fn count(&self, is: impl Fn(ItemStatus) -> bool) -> usize {
+        self.items.iter().filter(|line| is(line.status)).count()
+    }
+
+    fn line(&self, number: u8) -> Option<&Line> {
+        self.items.get(usize::from(number).checked_sub(1)?)
+    }
+
+    fn line_mut(&mut self, number: u8) -> Option<&mut Line> {
+        self.items.get_mut(usize::from(number).checked_sub(1)?)
+    }
+}

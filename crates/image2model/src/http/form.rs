@@ -1,0 +1,340 @@
+//! Reading an upload's form: images are streamed on as they come, options are collected, and everything that the
+//! request itself shows to be wrong is found before a job is made.
+
+use axum::{
+    extract::{
+        Multipart,
+        multipart::{Field, MultipartError},
+    },
+    http::StatusCode,
+};
+use serde_json::json;
+
+use crate::{
+    config::UploadSettings,
+    job::Priority,
+    provider::{ModelRequest, RequestError},
+    service::Submission,
+};
+
+use super::{caller::shortened, error::Problem};
+
+const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
+/// Options of one request; far more than any model has.
+const MOST_FIELDS: usize = 64;
+/// Bytes of one option's value.
+const LONGEST_VALUE: usize = 1024;
+/// Bytes of a file's name, as file systems allow.
+const LONGEST_NAME: usize = 255;
+/// Room for everything in a request that is not an image.
+const OVERHEAD: u64 = 1 << 20;
+
+/// Bytes of the longest request that can be right.
+pub(super) fn body_limit(settings: &UploadSettings) -> usize {
+    let images = settings
+        .max_file_bytes
+        .saturating_mul(settings.max_files as u64);
+    usize::try_from(images.saturating_add(OVERHEAD)).unwrap_or(usize::MAX)
+}
+
+/// What an upload asks for, once its images are stored.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) request: ModelRequest,
+    pub(super) priority: Priority,
+}
+
+/// The form as read so far.
+struct Form<'a> {
+    settings: &'a UploadSettings,
+    submission: &'a mut Submission,
+    options: Vec<(String, String)>,
+    formats: Vec<String>,
+    /// A part named `files` was there, even if no file was chosen.
+    has_files: bool,
+    images: usize,
+    refused: Vec<Refused>,
+}
+
+/// An image that the request itself shows to be wrong.
+struct Refused {
+    name: String,
+    reason: String,
+    too_large: bool,
+}
+
+/// Reads the whole form into `submission`.
+///
+/// # Errors
+/// The first thing wrong with the request, or all wrong images together.
+pub(super) async fn read(
+    settings: &UploadSettings,
+    submission: &mut Submission,
+    multipart: &mut Multipart,
+) -> Result<Asked, Problem> {
+    let mut form = Form {
+        settings,
+        submission,
+        options: Vec::new(),
+        formats: Vec::new(),
+        has_files: false,
+        images: 0,
+        refused: Vec::new(),
+    };
+    while let Some(field) = multipart.next_field().await.map_err(|e| form.broken(&e))? {
+        form.part(field).await?;
+    }
+    form.finish()
+}
+
+impl Form<'_> {
+    async fn part(&mut self, field: Field<'_>) -> Result<(), Problem> {
+        let name = field.name().unwrap_or_default().to_owned();
+        match (name.as_str(), field.file_name()) {
+            ("files", Some("")) => {
+                self.has_files = true;
+                Ok(())
+            }
+            ("files", Some(_)) => {
+                self.has_files = true;
+                self.image(field).await
+            }
+            ("files", None) => Err(Problem::field(
+                "files",
+                "files must be files, each with a file name.",
+                "file_expected",
+            )),
+            (_, Some(_)) => Err(Problem::field(
+                &shortened(&name),
+                format!(
+                    "{:?} is a file; images are sent as files.",
+                    shortened(&name)
+                ),
+                "unexpected_file",
+            )),
+            (_, None) => self.option(name, field).await,
+        }
+    }
+
+    async fn image(&mut self, mut field: Field<'_>) -> Result<(), Problem> {
+        self.images += 1;
+        if self.images > self.settings.max_files {
+            return Ok(());
+        }
+        let name = base_name(field.file_name().unwrap_or_default()).to_owned();
+        let media_type = field.content_type().unwrap_or_default().to_owned();
+        if let Err(reason) = check(&name, &media_type) {
+            self.refuse(name, reason, false);
+            return Ok(());
+        }
+        let mut image = self.submission.receive().await?;
+        let limit = self.settings.max_file_bytes;
+        while let Some(chunk) = field.chunk().await.map_err(|e| self.broken(&e))? {
+            if image.size() + chunk.len() as u64 > limit {
+                image.abort().await;
+                self.refuse(
+                    name,
+                    format!("the file is over the limit of {limit} bytes"),
+                    true,
+                );
+                return Ok(());
+            }
+            image.write(chunk).await?;
+        }
+        if image.size() == 0 {
+            image.abort().await;
+            self.refuse(name, "the file is empty".to_owned(), false);
+            return Ok(());
+        }
+        Ok(self.submission.keep(image, name, media_type).await?)
+    }
+
+    async fn option(&mut self, name: String, mut field: Field<'_>) -> Result<(), Problem> {
+        if self.options.len() + self.formats.len() >= MOST_FIELDS {
+            return Err(Problem::field(
+                &shortened(&name),
+                format!("There are more than {MOST_FIELDS} options."),
+                "too_many_fields",
+            ));
+        }
+        let mut value = Vec::new();
+        while let Some(chunk) = field.chunk().await.map_err(|e| self.broken(&e))? {
+            value.extend_from_slice(&chunk);
+            if value.len() > LONGEST_VALUE || name.len() > LONGEST_VALUE {
+                return Err(Problem::field(
+                    &shortened(&name),
+                    format!(
+                        "{:?} is over the limit of {LONGEST_VALUE} bytes.",
+                        shortened(&name)
+                    ),
+                    "too_long",
+                ));
+            }
+        }
+        let Ok(value) = String::from_utf8(value) else {
+            return Err(Problem::field(
+                &shortened(&name),
+                "The value is not UTF-8.",
+                "not_text",
+            ));
+        };
+        // A form without scripts sends fields that were left empty.
+        if value.is_empty() {
+            return Ok(());
+        }
+        if name == "format" {
+            self.formats.push(value);
+        } else if self.options.iter().any(|(known, _)| *known == name) {
+            let message = format!("{:?} is given twice.", shortened(&name));
+            return Err(Problem::field(&shortened(&name), message, "repeated"));
+        } else {
+            self.options.push((name, value));
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, name: String, reason: String, too_large: bool) {
+        self.refused.push(Refused {
+            name: shortened(&name),
+            reason,
+            too_large,
+        });
+    }
+
+    fn finish(self) -> Result<Asked, Problem> {
+        if self.images > self.settings.max_files {
+            return Err(self.too_many());
+        }
+        if !self.refused.is_empty() {
+            return Err(refusal(&self.refused));
+        }
+        if !self.has_files {
+            return Err(Problem::field("files", "files is missing.", "missing"));
+        }
+        if self.submission.is_empty() {
+            return Err(Problem::bad_request("No files were given."));
+        }
+        ask(self.options, &self.formats)
+    }
+
+    fn too_many(&self) -> Problem {
+        Problem::bad_request(format!(
+            "There are {} files; the limit is {}.",
+            self.images, self.settings.max_files
+        ))
+    }
+
+    /// The body ended early, is no form, or is longer than any right one.
+    fn broken(&self, error: &MultipartError) -> Problem {
+        if error.status() != StatusCode::PAYLOAD_TOO_LARGE {
+            return Problem::bad_request("The multipart form is malformed or ended early.");
+        }
+        if self.images > self.settings.max_files {
+            return self.too_many();
+        }
+        let limit = body_limit(self.settings);
+        Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("The request is over the limit of {limit} bytes."),
+        )
+    }
+}
+
+/// The last part of a name that some clients send as a path.
+fn base_name(name: &str) -> &str {
+    name.rsplit(['/', '\\']).next().unwrap_or(name)
+}
+
+/// What name and declared type show.
+fn check(name: &str, media_type: &str) -> Result<(), String> {
+    if name.len() > LONGEST_NAME {
+        return Err(format!(
+            "the name has {} bytes; the limit is {LONGEST_NAME}",
+            name.len()
+        ));
+    }
+    if name.chars().any(char::is_control) {
+        return Err("the name has control characters".to_owned());
+    }
+    let extension = match name.rsplit_once('.') {
+        Some((stem, extension)) if !stem.is_empty() => extension.to_ascii_lowercase(),
+        _ => String::new(),
+    };
+    if !EXTENSIONS.contains(&extension.as_str()) {
+        return Err(format!(
+            "the extension {extension:?} is not one of {}",
+            EXTENSIONS.join(", ")
+        ));
+    }
+    let image = media_type
+        .get(..6)
+        .is_some_and(|start| start.eq_ignore_ascii_case("image/"));
+    if !image {
+        return Err(format!("the declared type {media_type:?} is not image/*"));
+    }
+    Ok(())
+}
+
+/// One wrong image is named in the message; several have an entry each.
+fn refusal(refused: &[Refused]) -> Problem {
+    let entries: Vec<_> = refused
+        .iter()
+        .map(|one| format!("{}: {}", one.name, one.reason))
+        .collect();
+    let message = match entries.as_slice() {
+        [only] => only.clone(),
+        _ => "File validation failed".to_owned(),
+    };
+    let status = if refused.iter().all(|one| one.too_large) {
+        StatusCode::PAYLOAD_TOO_LARGE
+    } else {
+        StatusCode::BAD_REQUEST
+    };
+    Problem::new(status, message).with_details(json!({"errors": entries}))
+}
+
+fn ask(mut options: Vec<(String, String)>, formats: &[String]) -> Result<Asked, Problem> {
+    let mut take = |name: &str| {
+        let place = options.iter().position(|(known, _)| known == name)?;
+        Some(options.remove(place).1)
+    };
+    let model = take("model");
+    let priority = match take("priority").as_deref() {
+        None | Some("normal") => Priority::Normal,
+        Some("high") => Priority::High,
+        Some(other) => {
+            let message = format!(
+                "priority is {:?}; it must be normal or high",
+                shortened(other)
+            );
+            return Err(Problem::field("priority", message, "value_error"));
+        }
+    };
+    let request = ModelRequest::parse(model.as_deref(), &options, formats)
+        .map_err(|error| refused_option(&error, &options))?;
+    Ok(Asked { request, priority })
+}
+
+fn refused_option(error: &RequestError, options: &[(String, String)]) -> Problem {
+    let field = match error {
+        RequestError::Model(_) => "model",
+        RequestError::Format(_) => "format",
+        RequestError::Option(option) => &option.name,
+    };
+    // Existing clients know 400 for a count that is a number but no count.
+    let none = |text: &str| text.trim().parse::<i64>().is_ok_and(|value| value <= 0);
+    let message = error.to_string();
+    if field == "face_limit"
+        && options
+            .iter()
+            .any(|(name, value)| name == field && none(value))
+    {
+        return Problem::bad_request(message);
+    }
+    let known = options.iter().any(|(name, _)| name == field);
+    let kind = match error {
+        RequestError::Option(_) if known && message.contains("has no option") => "unknown_field",
+        _ => "value_error",
+    };
+    Problem::field(&shortened(field), message, kind)
+}

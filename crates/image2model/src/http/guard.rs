@@ -1,0 +1,153 @@
+//! Keeps other sites' pages out: without keys, anything a browser can be talked into sending counts as a request
+//! of the person before it (cross-site requests, DNS rebinding).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use axum::{
+    extract::{Request, State},
+    http::{HeaderValue, Method, header},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use tower_http::cors::{AllowOrigin, CorsLayer};
+
+use crate::{config::HttpSettings, service::Service};
+
+use super::{caller::shortened, error::Problem};
+
+/// Refuses a `Host` that is neither an IP address, `localhost` nor configured, and an `Origin` that is neither this
+/// server's own nor configured.
+pub(super) async fn check(
+    State(service): State<Service>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let host = request
+        .uri()
+        .authority()
+        .map(|authority| authority.as_str().to_owned())
+        .or_else(|| header_text(&request, &header::HOST));
+    let origin = header_text(&request, &header::ORIGIN);
+    match refusal(&service.config.http, host.as_deref(), origin.as_deref()) {
+        Some(problem) => problem.into_response(),
+        None => next.run(request).await,
+    }
+}
+
+/// Lets the configured origins' pages read answers; nobody else's.
+pub(super) fn cors(settings: &HttpSettings) -> CorsLayer {
+    let origins = settings
+        .origins
+        .iter()
+        .filter_map(|origin| HeaderValue::from_str(origin).ok());
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::HeaderName::from_static("idempotency-key"),
+            header::HeaderName::from_static("last-event-id"),
+        ])
+        .expose_headers([header::CONTENT_DISPOSITION, header::RETRY_AFTER])
+}
+
+/// Unreadable header values come out as text that is nobody's host or origin.
+fn header_text(request: &Request, name: &header::HeaderName) -> Option<String> {
+    let value = request.headers().get(name)?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn refusal(settings: &HttpSettings, host: Option<&str>, origin: Option<&str>) -> Option<Problem> {
+    // Only a client of HTTP/1.0 sends no host, and no browser is one.
+    let host = host?;
+    let name = host_name(host);
+    if !is_address(name)
+        && !name.eq_ignore_ascii_case("localhost")
+        && !settings
+            .hosts
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(name))
+    {
+        return Some(Problem::forbidden(format!(
+            "The host {:?} is not this server's; it answers to IP addresses, localhost and http.hosts of its configuration.",
+            shortened(name)
+        )));
+    }
+    let origin = origin?;
+    let own = ["http://", "https://"].iter().any(|scheme| {
+        origin.strip_prefix(scheme).is_some_and(|authority| {
+            without_default_port(authority, scheme)
+                .eq_ignore_ascii_case(without_default_port(host, scheme))
+        })
+    });
+    let known = || {
+        settings
+            .origins
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(origin))
+    };
+    (!own && !known()).then(|| {
+        Problem::forbidden(format!(
+            "Pages of the origin {:?} may not call this server; http.origins of its configuration names those that may.",
+            shortened(origin)
+        ))
+    })
+}
+
+/// The authority without its port.
+fn host_name(authority: &str) -> &str {
+    match authority.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => name,
+        _ => authority,
+    }
+}
+
+fn is_address(name: &str) -> bool {
+    let bracketed = name
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'));
+    bracketed.map_or_else(
+        || name.parse::<IpAddr>().is_ok_and(|ip| ip.is_ipv4()),
+        |inner| inner.parse::<Ipv6Addr>().is_ok(),
+    )
+}
+
+fn without_default_port<'a>(authority: &'a str, scheme: &str) -> &'a str {
+    let port = if scheme == "https://" { ":443" } else { ":80" };
+    authority.strip_suffix(port).unwrap_or(authority)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_own_hosts_and_origins_pass() {
+        let settings = HttpSettings {
+            hosts: vec!["models.example".to_owned()],
+            origins: vec!["https://shop.example".to_owned()],
+        };
+        for (host, origin, passes) in [
+            ("127.0.0.1:8080", None, true),
+            ("[::1]:8080", None, true),
+            ("10.0.0.7", None, true),
+            ("localhost:8080", Some("http://localhost:8080"), true),
+            ("LocalHost", Some("http://localhost:80"), true),
+            ("models.example", Some("https://models.example"), true),
+            ("models.example:443", Some("https://models.example"), true),
+            ("127.0.0.1:8080", Some("https://shop.example"), true),
+            ("evil.example", None, false),
+            ("127.0.0.1.evil.example", None, false),
+            ("localhost.evil.example:8080", None, false),
+            ("::1", None, false),
+            ("", None, false),
+            ("127.0.0.1:8080", Some("http://evil.example"), false),
+            ("127.0.0.1:8080", Some("http://127.0.0.1:9090"), false),
+            ("127.0.0.1:8080", Some("null"), false),
+            ("127.0.0.1:8080", Some("file://"), false),
+        ] {
+            let refused = refusal(&settings, Some(host), origin);
+            assert_eq!(refused.is_none(), passes, "{host} {origin:?}");
+        }
+    }
+}

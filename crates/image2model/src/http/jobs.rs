@@ -1,0 +1,123 @@
+//! Jobs as they are: one, a page of them, cancel.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    http::StatusCode,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use crate::{
+    job::{JobId, Timestamp},
+    service::{Caller, Service},
+    store::Cursor,
+};
+
+use super::{
+    caller::{job_id, shortened},
+    error::Problem,
+    render,
+};
+
+const PAGE: usize = 20;
+const LARGEST_PAGE: usize = 100;
+
+/// `GET /jobs/{job_id}`
+pub(super) async fn one(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let job = service.job(&caller, job_id(&id)?).await?;
+    let progress = service.progress(job.id).await?;
+    Ok(Json(render::job(&job, &progress)))
+}
+
+/// `POST /jobs/{job_id}/cancel`
+pub(super) async fn cancel(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<(StatusCode, Json<Value>), Problem> {
+    let job = service.cancel(&caller, job_id(&id)?).await?;
+    let progress = service.progress(job.id).await?;
+    Ok((StatusCode::ACCEPTED, Json(render::job(&job, &progress))))
+}
+
+#[derive(Deserialize)]
+pub(super) struct Which {
+    limit: Option<String>,
+    cursor: Option<String>,
+    ids: Option<String>,
+}
+
+/// `GET /jobs?limit=&cursor=`, newest first, or `GET /jobs?ids=a,b` in the order asked.
+pub(super) async fn list(
+    State(service): State<Service>,
+    caller: Caller,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, Problem> {
+    if let Some(ids) = which.ids {
+        return several(&service, &caller, &ids).await;
+    }
+    let limit = limit(which.limit.as_deref())?;
+    let after = which.cursor.as_deref().map(cursor).transpose()?;
+    let page = service.list(&caller, after, limit).await?;
+    let jobs: Vec<_> = page.jobs.iter().map(render::job_head).collect();
+    let mut shown = json!({"jobs": jobs});
+    if let Some(next) = page.next {
+        shown["next"] = format!("{}_{}", next.created.0, next.id).into();
+    }
+    Ok(Json(shown))
+}
+
+async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<Value>, Problem> {
+    let ids = ids
+        .split(',')
+        .map(job_id)
+        .collect::<Result<Vec<JobId>, _>>()?;
+    if ids.len() > LARGEST_PAGE {
+        let message = format!("There are {} ids; the limit is {LARGEST_PAGE}.", ids.len());
+        return Err(Problem::bad_request(message));
+    }
+    let jobs = service.jobs(caller, &ids).await?;
+    let mut shown = Vec::with_capacity(jobs.len());
+    for job in jobs {
+        shown.push(match job {
+            Some(job) => render::job(&job, &service.progress(job.id).await?),
+            None => Value::Null,
+        });
+    }
+    Ok(Json(json!({"jobs": shown})))
+}
+
+fn limit(text: Option<&str>) -> Result<usize, Problem> {
+    let Some(text) = text else {
+        return Ok(PAGE);
+    };
+    text.parse()
+        .ok()
+        .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
+        .ok_or_else(|| {
+            let message = format!(
+                "limit is {:?}; it must be a whole number from 1 to {LARGEST_PAGE}",
+                shortened(text)
+            );
+            Problem::field("limit", message, "value_error")
+        })
+}
+
+fn cursor(text: &str) -> Result<Cursor, Problem> {
+    let read = || {
+        let (created, id) = text.split_once('_')?;
+        Some(Cursor {
+            created: Timestamp(created.parse().ok()?),
+            id: id.parse().ok()?,
+        })
+    };
+    read().ok_or_else(|| {
+        let message = format!("cursor is {:?}; it must be a page's next", shortened(text));
+        Problem::field("cursor", message, "value_error")
+    })
+}

@@ -1,0 +1,69 @@
+//! The catalogue, and a model in a format of choice.
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    response::Response,
+};
+use reconstruct::Format;
+use serde::Deserialize;
+
+use crate::{
+    provider::ModelInfo,
+    service::{Caller, Service},
+};
+
+use super::{
+    caller::{item_id, job_id, shortened},
+    download,
+    error::Problem,
+};
+
+pub(super) async fn available() -> Json<Vec<ModelInfo>> {
+    Json(ModelInfo::all())
+}
+
+#[derive(Deserialize)]
+pub(super) struct Choice {
+    format: Option<String>,
+    file_id: Option<String>,
+}
+
+/// `GET /models/download/{job_id}?format=&file_id=`: a format that is not there yet is written first.
+pub(super) async fn download(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(job): Path<String>,
+    Query(choice): Query<Choice>,
+) -> Result<Response, Problem> {
+    let job = job_id(&job)?;
+    let format = format(choice.format.as_deref())?;
+    let item = match choice.file_id {
+        Some(file) => {
+            let item = item_id(&file)?;
+            if item.job() != job {
+                return Err(Problem::not_found("file"));
+            }
+            item
+        }
+        None => service.only_item(&caller, job).await?.map_err(|job| {
+            Problem::bad_request(format!(
+                "The job has {} files; say which by file_id.",
+                job.items.len()
+            ))
+        })?,
+    };
+    let opened = service.model(&caller, item, format.extension()).await?;
+    Ok(download::attachment(opened))
+}
+
+fn format(name: Option<&str>) -> Result<Format, Problem> {
+    let Some(name) = name else {
+        return Ok(Format::Glb);
+    };
+    Format::from_extension(name).ok_or_else(|| {
+        let known = Format::ALL.map(Format::extension).join(", ");
+        let message = format!("format is {:?}; it must be one of {known}", shortened(name));
+        Problem::field("format", message, "value_error")
+    })
+}

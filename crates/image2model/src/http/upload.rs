@@ -1,0 +1,167 @@
+//! Taking images in, and the old clients' two ways of asking what became of them.
+
+use std::time::Duration;
+
+use axum::{
+    Json,
+    extract::{Multipart, Path, State},
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    job::{ItemStatus, Job, JobStatus},
+    service::{Caller, Service},
+};
+
+use super::{
+    caller::{item_id, job_id},
+    error::Problem,
+    form, render,
+};
+
+/// Time for a refused client to finish sending, so that it reads the answer instead of a broken connection.
+const LINGER: Duration = Duration::from_secs(10);
+
+/// `POST /upload`: one request, one job.
+pub(super) async fn create(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+    multipart: Multipart,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(&headers)?;
+    // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
+    let work = take_in(service.clone(), caller, key, multipart);
+    let job = service.see_through(work).await.map_err(|error| {
+        tracing::error!(%error, "taking in an upload failed");
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
+    })??;
+    if render::prefers_page(&headers) {
+        let place = [(header::LOCATION, format!("/job/{}", job.id))];
+        return Ok((StatusCode::SEE_OTHER, place).into_response());
+    }
+    Ok(Json(accepted(&job)).into_response())
+}
+
+async fn take_in(
+    service: Service,
+    caller: Caller,
+    key: Option<String>,
+    mut multipart: Multipart,
+) -> Result<Job, Problem> {
+    let mut submission = service.begin(caller, key.as_deref()).await?;
+    match form::read(&service.config.upload, &mut submission, &mut multipart).await {
+        Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
+        Err(problem) => {
+            submission.discard().await;
+            let rest = async { while let Ok(Some(_)) = multipart.next_field().await {} };
+            let _ = tokio::time::timeout(LINGER, rest).await;
+            Err(problem)
+        }
+    }
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    let Some(value) = headers.get("idempotency-key") else {
+        return Ok(None);
+    };
+    match value.to_str() {
+        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        _ => Err(Problem::bad_request(
+            "The Idempotency-Key must have 1 to 255 visible ASCII characters.",
+        )),
+    }
+}
+
+/// Made of the job alone, so that a repeat is answered alike.
+fn accepted(job: &Job) -> Value {
+    let files: Vec<_> = job
+        .items
+        .iter()
+        .map(|item| {
+            json!({
+                "file_id": job.id.item(item.number),
+                "filename": item.filename,
+                "file_size": item.size,
+                "content_type": item.media_type,
+                "status": "uploaded",
+                "task_id": job.id,
+            })
+        })
+        .collect();
+    let face_limit = job
+        .options
+        .iter()
+        .find(|(name, _)| name == "face_limit")
+        .and_then(|(_, value)| value.parse::<u32>().ok());
+    let count = match job.items.len() {
+        1 => "1 file".to_owned(),
+        count => format!("{count} files"),
+    };
+    let mut message = format!("{count} uploaded");
+    if let Some(limit) = face_limit.filter(|limit| *limit < reconstruct::options::MIN_FACE_LIMIT) {
+        let least = reconstruct::options::MIN_FACE_LIMIT;
+        message = format!("{message}; a face_limit of {limit} counts as {least}");
+    }
+    json!({
+        "batch_id": job.id,
+        "job_id": job.id,
+        "task_id": job.id,
+        "uploaded_files": files,
+        "face_limit": face_limit,
+        "total_files": job.items.len(),
+        "status": "uploaded",
+        "message": message,
+    })
+}
+
+/// `GET /upload/status/{file_id}`
+pub(super) async fn file_status(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(file_id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let id = item_id(&file_id)?;
+    let (_, item) = service.item(&caller, id).await?;
+    Ok(Json(json!({
+        "file_id": id,
+        "filename": item.filename,
+        "status": "uploaded",
+        "processing_status": render::file_status(item.status),
+    })))
+}
+
+/// `GET /upload/batch/{batch_id}/status`
+pub(super) async fn batch_status(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(batch_id): Path<String>,
+) -> Result<Json<Value>, Problem> {
+    let job = service.job(&caller, job_id(&batch_id)?).await?;
+    let ended = job.items.iter().filter(|item| item.status.is_final());
+    let completed = job
+        .items
+        .iter()
+        .filter(|item| item.status == ItemStatus::Completed);
+    let (processed, completed) = (ended.count(), completed.count());
+    let total = job.items.len();
+    let message = match job.status() {
+        JobStatus::Queued => "Waiting to be processed".to_owned(),
+        JobStatus::Processing => format!("{processed} of {total} files processed"),
+        JobStatus::Completed => format!("{completed} of {total} files became models"),
+        JobStatus::Failed => "No file became a model".to_owned(),
+        JobStatus::Cancelled => "Cancelled".to_owned(),
+    };
+    Ok(Json(json!({
+        "batch_id": job.id,
+        "status": render::job_status(job.status()),
+        "message": message,
+        "progress": {
+            "total_files": total,
+            "processed_files": processed,
+            "failed_files": processed - completed,
+        },
+    })))
+}

@@ -1,0 +1,245 @@
+//! All that HTTP may call: submit, get, cancel, list, watch, read files, say how things stand.
+//!
+//! Owns the checks that hold whoever asks (ownership, room for uploads, the order upload → record) and nothing of
+//! status codes or JSON. Speaks to `store` and `artifacts`; never to workers.
+//!
+//! A submission streams its images to artifacts, then one transition of the store makes the job; its news comes
+//! back through one [`Feed`] that all readers of this process share.
+
+mod feed;
+mod files;
+mod standing;
+mod submission;
+
+use std::{
+    path::Path,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+use crate::{
+    artifacts::{ArtifactError, Artifacts},
+    capacity::{disk::Space, host::Host},
+    clock::Clock,
+    config::Config,
+    job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
+    store::{Cursor, Page, Progress, Store, StoreError},
+};
+
+pub use feed::{Feed, Subscription};
+pub use files::OpenFile;
+pub use standing::{Component, Health, Standing};
+pub use submission::{Receiving, Submission};
+
+/// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
+const METRICS_UPKEEP: Duration = Duration::from_secs(5);
+
+/// Who asks.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub owner: Owner,
+    pub flow: Flow,
+}
+
+/// Why an operation was refused; the message is for the one who asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// What is unknown: `job`, `file`, …
+    #[error("there is no such {0}")]
+    NotFound(&'static str),
+    #[error("this Idempotency-Key was used for a request with other content")]
+    KeyReused,
+    #[error("{0}")]
+    Conflict(String),
+    /// Asked for and on its way; ask again.
+    #[error("{0}")]
+    NotYet(String),
+    #[error("the disk is full and nothing is old enough to be removed; try again later")]
+    Full,
+    /// For the log, not for the client.
+    #[error("unavailable: {0}")]
+    Unavailable(String),
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::KeyReused => Self::KeyReused,
+            StoreError::NotFound => Self::NotFound("job"),
+            StoreError::Conflict(why) => Self::Conflict(why),
+            StoreError::Full => Self::Full,
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+impl From<ArtifactError> for ServiceError {
+    fn from(error: ArtifactError) -> Self {
+        match error {
+            ArtifactError::NotFound => Self::NotFound("file"),
+            ArtifactError::Full => Self::Full,
+            other => Self::Unavailable(other.to_string()),
+        }
+    }
+}
+
+/// How the room on the data directory's file system is read.
+pub type ReadSpace = Arc<dyn Fn(&Path) -> std::io::Result<Space> + Send + Sync>;
+
+/// What a service is built from.
+pub struct Parts {
+    pub store: Store,
+    pub artifacts: Artifacts,
+    pub config: Arc<Config>,
+    pub clock: Arc<dyn Clock>,
+    pub metrics: PrometheusHandle,
+    /// [`Space::of`] outside tests.
+    pub space: ReadSpace,
+}
+
+/// The service's operations over its parts.
+#[derive(Clone)]
+pub struct Service {
+    pub store: Store,
+    pub artifacts: Artifacts,
+    pub config: Arc<Config>,
+    pub feed: Feed,
+    pub metrics: PrometheusHandle,
+    /// Cancelled at shutdown: open streams end.
+    pub shutdown: CancellationToken,
+    clock: Arc<dyn Clock>,
+    space: ReadSpace,
+    host: Host,
+    tasks: TaskTracker,
+    started: Timestamp,
+    failing_since: Arc<Mutex<Option<Timestamp>>>,
+}
+
+impl Service {
+    /// Starts the service; what it runs beside its callers belongs to `tasks` and ends with `shutdown`.
+    #[must_use]
+    pub fn start(parts: Parts, tasks: TaskTracker, shutdown: CancellationToken) -> Self {
+        let feed = Feed::default();
+        tasks.spawn(feed.clone().run(parts.store.jobs.clone(), shutdown.clone()));
+        tasks.spawn(keep_up(parts.metrics.clone(), shutdown.clone()));
+        Self {
+            started: parts.clock.now(),
+            store: parts.store,
+            artifacts: parts.artifacts,
+            config: parts.config,
+            clock: parts.clock,
+            metrics: parts.metrics,
+            space: parts.space,
+            host: Host::default(),
+            failing_since: Arc::default(),
+            feed,
+            tasks,
+            shutdown,
+        }
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Runs work to its end even when the one who asked has gone; shutdown waits for it.
+    pub fn see_through<F>(&self, work: F) -> tokio::task::JoinHandle<F::Output>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.tasks.spawn(work)
+    }
+
+    /// The caller's job.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], also for somebody else's.
+    pub async fn job(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
+        self.store
+            .jobs
+            .job(id)
+            .await?
+            .filter(|job| job.owner == caller.owner)
+            .ok_or(ServiceError::NotFound("job"))
+    }
+
+    /// The caller's jobs in the order asked; `None` for each that is unknown or somebody else's.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn jobs(
+        &self,
+        caller: &Caller,
+        ids: &[JobId],
+    ) -> Result<Vec<Option<Job>>, ServiceError> {
+        let mut jobs = self.store.jobs.jobs(ids).await?;
+        for job in &mut jobs {
+            job.take_if(|job| job.owner != caller.owner);
+        }
+        Ok(jobs)
+    }
+
+    /// The caller's item and its job.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn item(&self, caller: &Caller, id: ItemId) -> Result<(Job, Item), ServiceError> {
+        let job = self
+            .job(caller, id.job())
+            .await
+            .map_err(|error| match error {
+                ServiceError::NotFound(_) => ServiceError::NotFound("file"),
+                other => other,
+            })?;
+        let item = job
+            .item(id.number())
+            .cloned()
+            .ok_or(ServiceError::NotFound("file"))?;
+        Ok((job, item))
+    }
+
+    /// A page of the caller's jobs, newest first.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, ServiceError> {
+        Ok(self.store.jobs.list(&caller.owner, after, limit).await?)
+    }
+
+    /// Newest progress of a job's running items.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn progress(&self, id: JobId) -> Result<Vec<Progress>, ServiceError> {
+        Ok(self.store.jobs.newest_progress(id).await?)
+    }
+
+    /// Cancels; an ended job stays as it is.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn cancel(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
+        self.job(caller, id).await?;
+        Ok(self.store.jobs.cancel(id).await?)
+    }
+}
+
+async fn keep_up(metrics: PrometheusHandle, shutdown: CancellationToken) {
+    while shutdown
+        .run_until_cancelled(tokio::time::sleep(METRICS_UPKEEP))
+        .await
+        .is_some()
+    {
+        metrics.run_upkeep();
+    }
+}

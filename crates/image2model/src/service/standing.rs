@@ -1,0 +1,205 @@
+//! How the service stands: its components, the machine, and how long results are kept.
+
+use std::{
+    sync::PoisonError,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    capacity::{disk::Space, host::Load, metrics::State},
+    config::Keep,
+    job::Timestamp,
+    store::WorkerReport,
+};
+
+use super::Service;
+
+/// Share of the disk in use from which it is degraded, and unhealthy.
+const DISK_DEGRADED: f64 = 85.0;
+const DISK_UNHEALTHY: f64 = 95.0;
+/// Time that store or disk may be gone before this process asks to be left out.
+const TOLERATED_MS: i64 = 15_000;
+
+/// From best to worst.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Health {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+/// One part and how it does.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Component {
+    pub name: &'static str,
+    pub health: Health,
+    pub took: Duration,
+    /// What is wrong or worth saying, for operators.
+    pub note: Option<String>,
+}
+
+/// Everything at one moment.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    pub at: Timestamp,
+    pub uptime: Duration,
+    pub components: Vec<Component>,
+    pub workers: Vec<WorkerReport>,
+    pub disk: Option<Space>,
+    pub load: Option<Load>,
+}
+
+impl Standing {
+    /// The worst of its components.
+    #[must_use]
+    pub fn health(&self) -> Health {
+        self.components
+            .iter()
+            .map(|component| component.health)
+            .max()
+            .unwrap_or(Health::Healthy)
+    }
+}
+
+impl Service {
+    /// Asks every component.
+    pub async fn standing(&self) -> Standing {
+        let at = self.now();
+        let store = self.store_component().await;
+        let (workers, presence) = self.workers_component().await;
+        let (disk, disk_component) = self.disk_component();
+        Standing {
+            at,
+            uptime: Duration::from_millis(at.since(self.started).max(0).unsigned_abs()),
+            components: vec![store, presence, disk_component, remote_component()],
+            workers,
+            disk,
+            load: self.host.load(),
+        }
+    }
+
+    /// Whether requests should come here: the components that they need, and whether those have been gone too long.
+    pub async fn readiness(&self) -> (Vec<Component>, bool) {
+        let (_, workers) = self.workers_component().await;
+        let (space, mut disk) = self.disk_component();
+        disk.health = space.map_or(Health::Unhealthy, |_| Health::Healthy);
+        let needed = [self.store_component().await, disk];
+        let failing = needed.iter().any(|c| c.health == Health::Unhealthy);
+        let gone = self.failing_for(failing) >= TOLERATED_MS;
+        let mut components = Vec::from(needed);
+        components.push(workers);
+        (components, !gone)
+    }
+
+    /// Reads what the metrics show as state, and renders all metrics.
+    pub async fn scrape(&self) -> String {
+        let state = State {
+            depths: self.store.jobs.depths().await.unwrap_or_default(),
+            workers: self.store.presence.workers().await.unwrap_or_default(),
+            disk: (self.space)(&self.config.data_dir).ok(),
+            load: self.host.load(),
+        };
+        state.record(self.now());
+        self.metrics.render()
+    }
+
+    /// How long results are kept, for people.
+    #[must_use]
+    pub fn retention(&self) -> String {
+        let results = &self.config.results;
+        match results.keep {
+            Keep::Hours(hours) => {
+                format!("Results are kept for {hours} hours after a job has ended.")
+            }
+            Keep::Auto => format!(
+                "Results are kept until this machine's disk has under 5 GB or 5 % free, whichever is less; then \
+                 the oldest go, none under {} hours old.",
+                results.keep_at_least_hours
+            ),
+        }
+    }
+
+    async fn store_component(&self) -> Component {
+        let asked = Instant::now();
+        let answer = self.store.jobs.ping().await;
+        component("redis", asked, answer.map_err(|error| error.to_string()))
+    }
+
+    /// Without a live worker nothing is made, but uploads are still taken: degraded.
+    async fn workers_component(&self) -> (Vec<WorkerReport>, Component) {
+        let asked = Instant::now();
+        match self.store.presence.workers().await {
+            Ok(workers) => {
+                let mut celery = component("celery", asked, Ok(()));
+                if workers.is_empty() {
+                    celery.health = Health::Degraded;
+                    celery.note = Some("no worker is alive".to_owned());
+                }
+                (workers, celery)
+            }
+            Err(error) => (
+                Vec::new(),
+                component("celery", asked, Err(error.to_string())),
+            ),
+        }
+    }
+
+    fn disk_component(&self) -> (Option<Space>, Component) {
+        let asked = Instant::now();
+        match (self.space)(&self.config.data_dir) {
+            Ok(space) => {
+                let mut disk = component("disk_space", asked, Ok(()));
+                let used = space.used_percent();
+                if used > DISK_DEGRADED {
+                    disk.note = Some(format!("{used:.1} % of the disk is in use"));
+                    disk.health = Health::Degraded;
+                }
+                if used > DISK_UNHEALTHY {
+                    disk.health = Health::Unhealthy;
+                }
+                (Some(space), disk)
+            }
+            Err(error) => (None, component("disk_space", asked, Err(error.to_string()))),
+        }
+    }
+
+    /// Milliseconds since the first of the readings that all failed.
+    fn failing_for(&self, failing: bool) -> i64 {
+        let now = self.now();
+        let mut since = self
+            .failing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if !failing {
+            *since = None;
+            return 0;
+        }
+        now.since(*since.get_or_insert(now))
+    }
+}
+
+fn component(name: &'static str, asked: Instant, answer: Result<(), String>) -> Component {
+    if let Err(error) = &answer {
+        tracing::warn!(component = name, %error, "a component is unhealthy");
+    }
+    Component {
+        name,
+        health: if answer.is_ok() {
+            Health::Healthy
+        } else {
+            Health::Unhealthy
+        },
+        took: asked.elapsed(),
+        note: answer.is_err().then(|| "it does not answer".to_owned()),
+    }
+}
+
+/// Models are made on this machine; there is no remote provider to ask.
+fn remote_component() -> Component {
+    Component {
+        name: "fal_api",
+        health: Health::Healthy,
+        took: Duration::ZERO,
+        note: Some("not configured: models are made here".to_owned()),
+    }
+}

@@ -1,0 +1,249 @@
+//! Taking a job in: images are streamed to artifacts, then one transition makes the job.
+//!
+//! What was stored for a submission that comes to nothing is deleted; after a crash, maintenance does it, since no
+//! record names it.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    artifacts::{ArtifactKey, Upload},
+    job::{
+        Job, JobId, Priority,
+        transition::{NewItem, NewJob},
+    },
+    provider::ModelRequest,
+    store::Created,
+};
+
+use super::{Caller, Service, ServiceError};
+
+/// Images received for a job that does not exist yet.
+pub struct Submission {
+    service: Service,
+    caller: Caller,
+    job: JobId,
+    /// Keeps the uploads of two submissions of one idempotency key apart.
+    nonce: String,
+    /// Whether a repeat is to find the same job.
+    repeatable: bool,
+    stored: Vec<Stored>,
+}
+
+/// One image that is stored whole.
+struct Stored {
+    item: NewItem,
+    digest: [u8; 32],
+}
+
+/// One image on its way in.
+pub struct Receiving {
+    upload: Upload,
+    key: ArtifactKey,
+    hash: Sha256,
+    size: u64,
+}
+
+impl Service {
+    /// Begins a submission; with an idempotency key, a repeat of it finds the same job.
+    ///
+    /// # Errors
+    /// [`ServiceError::Full`] when the disk has no room and nothing is old enough to be removed.
+    pub async fn begin(
+        &self,
+        caller: Caller,
+        idempotency_key: Option<&str>,
+    ) -> Result<Submission, ServiceError> {
+        self.admit().await?;
+        let job =
+            idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        Ok(Submission {
+            service: self.clone(),
+            caller,
+            job,
+            nonce: Uuid::new_v4().simple().to_string(),
+            repeatable: idempotency_key.is_some(),
+            stored: Vec::new(),
+        })
+    }
+
+    async fn admit(&self) -> Result<(), ServiceError> {
+        let space = (self.space)(&self.config.data_dir)
+            .map_err(|error| ServiceError::Unavailable(error.to_string()))?;
+        if !space.is_low() {
+            return Ok(());
+        }
+        let kept = Duration::from_secs(self.config.results.keep_at_least_hours * 3600);
+        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
+        let before = crate::job::Timestamp(self.now().0.saturating_sub(kept));
+        let removable = self.store.jobs.removable(before, 1).await?;
+        if removable.is_empty() {
+            return Err(ServiceError::Full);
+        }
+        Ok(())
+    }
+}
+
+impl Submission {
+    /// Images stored so far.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.stored.len()
+    }
+
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.stored.is_empty()
+    }
+
+    /// Begins the next image.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn receive(&self) -> Result<Receiving, ServiceError> {
+        let number = u8::try_from(self.stored.len() + 1)
+            .map_err(|_| ServiceError::Conflict("too many images".to_owned()))?;
+        let key = ArtifactKey::upload(self.job, &self.nonce, number);
+        Ok(Receiving {
+            upload: self.service.artifacts.upload(&key).await?,
+            key,
+            hash: Sha256::new(),
+            size: 0,
+        })
+    }
+
+    /// Makes a received image durable and part of the submission.
+    ///
+    /// # Errors
+    /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
+    pub async fn keep(
+        &mut self,
+        received: Receiving,
+        filename: String,
+        media_type: String,
+    ) -> Result<(), ServiceError> {
+        received.upload.finish().await?;
+        self.stored.push(Stored {
+            item: NewItem {
+                filename,
+                media_type,
+                size: received.size,
+                upload: received.key.as_str().to_owned(),
+            },
+            digest: received.hash.finalize().into(),
+        });
+        Ok(())
+    }
+
+    /// Makes the job, or finds the one that this is a repeat of.
+    ///
+    /// # Errors
+    /// [`ServiceError::KeyReused`], [`ServiceError::Full`], [`ServiceError::Unavailable`]; nothing is left behind.
+    pub async fn submit(
+        self,
+        request: &ModelRequest,
+        priority: Priority,
+    ) -> Result<Job, ServiceError> {
+        let options = request.to_stored();
+        let formats: Vec<_> = request
+            .formats
+            .iter()
+            .map(|format| format.extension().to_owned())
+            .collect();
+        let fingerprint = self
+            .repeatable
+            .then(|| self.fingerprint(&options, &formats, priority));
+        let new = NewJob {
+            id: self.job,
+            owner: self.caller.owner.clone(),
+            flow: self.caller.flow.clone(),
+            priority,
+            options,
+            formats,
+            fingerprint,
+            items: self.stored.iter().map(|file| file.item.clone()).collect(),
+        };
+        match self.service.store.jobs.create_job(new).await {
+            Ok(Created::New(job)) => Ok(job),
+            Ok(Created::Existing(job)) => {
+                self.discard().await;
+                Ok(job)
+            }
+            Err(error) => {
+                self.discard().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Deletes what was stored; what cannot be deleted now is left to maintenance.
+    pub async fn discard(self) {
+        for file in &self.stored {
+            let key = ArtifactKey::recorded(&file.item.upload);
+            if let Err(error) = self.service.artifacts.delete(&key).await {
+                tracing::warn!(%key, %error, "an upload that came to nothing stays until maintenance");
+            }
+        }
+    }
+
+    /// SHA-256 over options and each image's name and bytes; every text goes in with its length.
+    fn fingerprint(
+        &self,
+        options: &[(String, String)],
+        formats: &[String],
+        priority: Priority,
+    ) -> String {
+        let mut hash = Sha256::new();
+        let mut text = |text: &str| {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        };
+        text(match priority {
+            Priority::Normal => "normal",
+            Priority::High => "high",
+        });
+        for (name, value) in options {
+            text(name);
+            text(value);
+        }
+        text("");
+        formats.iter().for_each(|format| text(format));
+        text("");
+        for file in &self.stored {
+            text(&file.item.filename);
+        }
+        for file in &self.stored {
+            hash.update(file.digest);
+        }
+        hash.finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect()
+    }
+}
+
+impl Receiving {
+    /// Bytes received so far.
+    #[must_use]
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    /// # Errors
+    /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
+    pub async fn write(&mut self, chunk: Bytes) -> Result<(), ServiceError> {
+        self.size += chunk.len() as u64;
+        self.hash.update(&chunk);
+        Ok(self.upload.write(chunk).await?)
+    }
+
+    /// Throws away what was received.
+    pub async fn abort(self) {
+        if let Err(error) = self.upload.abort().await {
+            tracing::warn!(key = %self.key, %error, "half an upload stays until maintenance");
+        }
+    }
+}
