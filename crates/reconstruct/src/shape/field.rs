@@ -13,6 +13,8 @@ pub(super) struct Field {
     pub(super) values: Vec<f32>,
     /// The value everywhere else.
     pub(super) outside: f32,
+    /// Whether the nearest cell's value stands outside instead of `outside`.
+    pub(super) clamped: bool,
 }
 
 impl Field {
@@ -35,7 +37,11 @@ impl Field {
     }
 
     fn get(&self, i: isize, j: isize) -> f32 {
-        if i < 0 || j < 0 || i >= self.columns as isize || j >= self.rows as isize {
+        if self.clamped {
+            let i = i.clamp(0, self.columns as isize - 1) as usize;
+            let j = j.clamp(0, self.rows as isize - 1) as usize;
+            self.values[j * self.columns + i]
+        } else if i < 0 || j < 0 || i >= self.columns as isize || j >= self.rows as isize {
             self.outside
         } else {
             self.values[j as usize * self.columns + i as usize]

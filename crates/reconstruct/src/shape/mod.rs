@@ -4,21 +4,40 @@
 //! the viewer in the same unit, front faces looking along +z. Millimetre options are turned into pixels by
 //! [`Scale`]. Knows nothing of textures and files.
 
+mod detail;
+mod extrude;
 mod field;
 mod inflate;
+mod luma;
+mod outline;
 mod plan;
 mod poisson;
+mod relief;
 
 use crate::{
-    Error, ModelKind, Observer, Options, Step, Warning, image::Picture, mesh::Mesh, segment::Matte,
+    Bounds, Error, ModelKind, Observer, Options, Step, Warning, image::Picture, mesh::Mesh,
+    segment::Matte,
 };
+use extrude::Profile;
 use field::Field;
 use plan::Plan;
+use relief::Heights;
 
 /// Pixels of the picture per millimetre of the finished model.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Scale {
     pub pixels_per_mm: f32,
+}
+
+impl Scale {
+    /// The scale at which the box around `points` has the wanted longest side.
+    fn filling<'a>(points: impl IntoIterator<Item = &'a [f32; 2]>, options: &Options) -> Self {
+        let flat: Vec<_> = points.into_iter().map(|&[x, y]| [x, y, 0.0]).collect();
+        let [width, height, _] = Bounds::of(&flat).size();
+        Self {
+            pixels_per_mm: width.max(height) / options.effective_size_mm(),
+        }
+    }
 }
 
 /// How fine the surface starts out, before simplification.
@@ -71,14 +90,16 @@ pub fn build(
     fineness: Fineness,
     observer: &dyn Observer,
 ) -> Result<Mesh, Error> {
-    let _ = picture;
     match options.model {
-        ModelKind::Inflate => body(matte, options, fineness, observer),
-        ModelKind::Relief | ModelKind::Extrude => body(matte, options, fineness, observer),
+        ModelKind::Inflate => body(picture, matte, options, fineness, observer),
+        ModelKind::Relief if options.cut_out => plaque(picture, matte, options, fineness, observer),
+        ModelKind::Relief => plate(picture, matte, options, fineness, observer),
+        ModelKind::Extrude => silhouette(matte, options, fineness, observer),
     }
 }
 
 fn body(
+    picture: &Picture,
     matte: &Matte,
     options: &Options,
     fineness: Fineness,
@@ -91,7 +112,78 @@ fn body(
     } else {
         1.0
     };
-    inflate::inflate(&plan, spacing, None, flatness, options, observer)
+    let size = plan.area().sqrt();
+    let detail = detail::fine_relief(picture, matte, spacing, size, options, observer)?;
+    inflate::inflate(&plan, spacing, detail.as_ref(), flatness, options, observer)
+}
+
+/// Relief of the whole picture.
+fn plate(
+    picture: &Picture,
+    matte: &Matte,
+    options: &Options,
+    fineness: Fineness,
+    observer: &dyn Observer,
+) -> Result<Mesh, Error> {
+    let (width, height) = (picture.width as f32, picture.height as f32);
+    let size = options.effective_size_mm();
+    let border = options.border_mm.min(size / 3.0);
+    let scale = Scale {
+        pixels_per_mm: width.max(height) / (size - 2.0 * border),
+    };
+    // Nearly all faces are the front's, two for each square of the grid; walls and underside take the rest.
+    let mut spacing = (2.0 * width * height / fineness.faces as f32).sqrt().max(1.0);
+    loop {
+        let heights = Heights::of(picture, matte, spacing, scale, options, observer)?;
+        let border = border * scale.pixels_per_mm;
+        let mesh = relief::plate(picture, &heights, spacing, border, observer)?;
+        if mesh.triangles.len() <= fineness.most_faces as usize {
+            return Ok(mesh);
+        }
+        let over = mesh.triangles.len() as f32 / fineness.most_faces as f32;
+        spacing *= over.sqrt().max(1.05);
+    }
+}
+
+/// Relief of the object alone.
+fn plaque(
+    picture: &Picture,
+    matte: &Matte,
+    options: &Options,
+    fineness: Fineness,
+    observer: &dyn Observer,
+) -> Result<Mesh, Error> {
+    let (plan, spacing) = plan(matte, fineness, observer)?;
+    let scale = Scale::filling(&plan.points, options);
+    let heights = Heights::of(picture, matte, spacing, scale, options, observer)?;
+    Ok(relief::cut_out(&plan, &heights))
+}
+
+fn silhouette(
+    matte: &Matte,
+    options: &Options,
+    fineness: Fineness,
+    observer: &dyn Observer,
+) -> Result<Mesh, Error> {
+    let most = fineness.faces.min(options.effective_face_limit()) as usize;
+    // As fine as the picture, but no finer than about a thousandth of it.
+    let mut spacing = (matte.width.max(matte.height) as f32 / 800.0).max(1.4);
+    loop {
+        let field = outline_field(matte, spacing, observer)?;
+        let least = (2.0 * spacing * spacing).max(4.0);
+        let wanted = options.bevel_mm > 0.0;
+        if let Some((rings, bevelled)) = extrude::rings(&field, wanted, least, most, observer)? {
+            let scale = Scale::filling(rings.iter().flatten(), options);
+            let thickness = options.thickness_mm * scale.pixels_per_mm;
+            let bevel = (options.bevel_mm * scale.pixels_per_mm).min(thickness / 3.0);
+            let profile = Profile {
+                thickness,
+                bevel: if bevelled { bevel } else { 0.0 },
+            };
+            return extrude::extrude(&rings, profile, observer);
+        }
+        spacing *= 1.5;
+    }
 }
 
 /// Plan and spacing whose two sides have about the faces that `fineness` asks for.
@@ -149,9 +241,13 @@ fn outline_field(matte: &Matte, spacing: f32, observer: &dyn Observer) -> Result
         origin: [-(margin as f32) * cell; 2],
         values,
         outside: 0.0,
+        clamped: false,
     };
     field.blur(sigma, observer)?;
-    field.values.iter_mut().for_each(|v| *v -= 0.5);
-    field.outside = -0.5;
+    // Where all is too thin for the lattice, the outline is taken lower so that something thicker is left.
+    let highest = field.values.iter().copied().fold(0.0, f32::max);
+    let level = if highest < 0.6 { highest / 2.0 } else { 0.5 };
+    field.values.iter_mut().for_each(|v| *v -= level);
+    field.outside = -level;
     Ok(field)
 }

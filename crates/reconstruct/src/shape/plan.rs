@@ -61,6 +61,31 @@ impl Plan {
         doubled_area(triangle.map(|v| self.points[v as usize]))
     }
 
+    /// In square pixels.
+    pub(super) fn area(&self) -> f32 {
+        let doubled = self.triangles.iter().map(|&t| self.doubled_area(t));
+        doubled.sum::<f32>() / 2.0
+    }
+
+    /// The edges of the outline, each the way its triangle runs along it.
+    pub(super) fn rim_edges(&self) -> Vec<[u32; 2]> {
+        let mut edges: Vec<(u32, u32, bool)> = self
+            .triangles
+            .iter()
+            .flat_map(|&[a, b, c]| [(a, b), (b, c), (c, a)])
+            .map(|(a, b)| (a.min(b), a.max(b), a < b))
+            .collect();
+        edges.sort_unstable();
+        edges
+            .chunk_by(|p, q| (p.0, p.1) == (q.0, q.1))
+            .filter_map(|edge| match *edge {
+                [(low, high, true)] => Some([low, high]),
+                [(low, high, false)] => Some([high, low]),
+                _ => None,
+            })
+            .collect()
+    }
+
     fn keep_parts(&mut self, least_area: f32, most_parts: usize) {
         let part_of = self.parts();
         let count = part_of.iter().map(|&p| p + 1).max().unwrap_or(0) as usize;
@@ -433,21 +458,11 @@ impl Plan {
 
     /// Marks the points of the rim; gives those that the rim passes more than once.
     fn find_rim(&mut self) -> Vec<u32> {
-        let mut edges: Vec<(u32, u32, bool)> = self
-            .triangles
-            .iter()
-            .flat_map(|&[a, b, c]| [(a, b), (b, c), (c, a)])
-            .map(|(a, b)| (a.min(b), a.max(b), a < b))
-            .collect();
-        edges.sort_unstable();
         let mut leaving = vec![0_u8; self.points.len()];
-        for edge in edges.chunk_by(|p, q| (p.0, p.1) == (q.0, q.1)) {
-            if let [(low, high, forward)] = *edge {
-                self.rim[low as usize] = true;
-                self.rim[high as usize] = true;
-                let from = if forward { low } else { high };
-                leaving[from as usize] = leaving[from as usize].saturating_add(1);
-            }
+        for [from, to] in self.rim_edges() {
+            self.rim[from as usize] = true;
+            self.rim[to as usize] = true;
+            leaving[from as usize] = leaving[from as usize].saturating_add(1);
         }
         (0_u32..)
             .zip(&leaving)
