@@ -91,13 +91,7 @@ pub(super) fn extrude(
     observer: &dyn Observer,
 ) -> Result<Mesh, Error> {
     let Profile { thickness, bevel } = profile;
-    let cap_rings = if bevel > 0.0 {
-        draw_in(rings, bevel, observer)?
-    } else {
-        rings.to_vec()
-    };
-    observer.checkpoint(Step::Shape)?;
-    let cap = triangulate(&cap_rings)?;
+    let (cap_rings, cap) = cap(rings, bevel, observer)?;
     let mut levels: Vec<(&[Ring], f32)> = vec![(&cap_rings, thickness), (&cap_rings, 0.0)];
     if bevel > 0.0 {
         levels = vec![
@@ -139,6 +133,28 @@ pub(super) fn extrude(
     Ok(mesh)
 }
 
+/// The rings drawn in by `width`, and the triangles between them. Where parts or holes would pass each other
+/// they are drawn in by less.
+fn cap(
+    rings: &[Ring],
+    mut width: f32,
+    observer: &dyn Observer,
+) -> Result<(Vec<Ring>, Vec<[u32; 3]>), Error> {
+    for _ in 0..6 {
+        if width <= 0.0 {
+            break;
+        }
+        let inner = draw_in(rings, width, observer)?;
+        observer.checkpoint(Step::Shape)?;
+        if let Ok(triangles) = triangulate(&inner) {
+            return Ok((inner, triangles));
+        }
+        width /= 2.0;
+    }
+    observer.checkpoint(Step::Shape)?;
+    Ok((rings.to_vec(), triangulate(rings)?))
+}
+
 /// The rings moved to their inside by `width`, less where they are too narrow for it.
 fn draw_in(rings: &[Ring], width: f32, observer: &dyn Observer) -> Result<Vec<Ring>, Error> {
     let mitres: Vec<Ring> = rings.iter().map(|ring| ring_mitres(ring)).collect();
@@ -160,7 +176,11 @@ fn draw_in(rings: &[Ring], width: f32, observer: &dyn Observer) -> Result<Vec<Ri
         let inner = moved(&widths);
         let mut narrow = meetings(&inner, observer)?;
         for (r, ring) in rings.iter().enumerate() {
-            narrow.extend((0..ring.len()).filter(|&k| shrinks(ring, &inner[r], k)).map(|k| (r, k)));
+            narrow.extend(
+                (0..ring.len())
+                    .filter(|&k| shrinks(ring, &inner[r], k))
+                    .map(|k| (r, k)),
+            );
         }
         if narrow.is_empty() {
             return Ok(inner);
@@ -230,10 +250,8 @@ fn triangulate(rings: &[Ring]) -> Result<Vec<[u32; 3]>, Error> {
     inside[outer] = Some(false);
     let mut neighbours: Vec<Vec<(usize, bool)>> = vec![Vec::new(); plan.num_all_faces()];
     for edge in plan.directed_edges() {
-        neighbours[edge.face().fix().index()].push((
-            edge.rev().face().fix().index(),
-            edge.is_constraint_edge(),
-        ));
+        neighbours[edge.face().fix().index()]
+            .push((edge.rev().face().fix().index(), edge.is_constraint_edge()));
     }
     let mut queue = VecDeque::from([outer]);
     while let Some(face) = queue.pop_front() {
@@ -244,9 +262,20 @@ fn triangulate(rings: &[Ring]) -> Result<Vec<[u32; 3]>, Error> {
             }
         }
     }
-    Ok(plan
+    let triangles: Vec<[u32; 3]> = plan
         .inner_faces()
         .filter(|face| inside[face.fix().index()] == Some(true))
         .map(|face| face.vertices().map(|v| v.fix().index() as u32))
-        .collect())
+        .collect();
+    // A ring on the wrong side of another leaves more or less than the rings enclose.
+    let enclosed: f32 = rings.iter().map(|ring| area(ring)).sum();
+    let points: Vec<_> = rings.iter().flatten().copied().collect();
+    let covered: f32 = triangles
+        .iter()
+        .map(|t| area(&t.map(|v| points[v as usize])))
+        .sum();
+    if (enclosed - covered).abs() > 1e-3 * enclosed.abs() {
+        return Err(Error::Mesh(Defect::NonManifold(0)));
+    }
+    Ok(triangles)
 }

@@ -10,6 +10,8 @@ use crate::{
     mesh::{Mesh, Patch},
 };
 
+/// Least height of a point inside, as a share of the lattice's edge: front and back never touch there.
+const LEAST_HEIGHT: f32 = 0.02;
 /// Share of its area in the plane that a triangle keeps at least when points move towards the rim.
 const LEAST_AREA: f32 = 2e-3;
 
@@ -27,7 +29,14 @@ pub(super) fn inflate(
 ) -> Result<Mesh, Error> {
     let heights = poisson::heights(plan, spacing, observer)?;
     observer.checkpoint(Step::Shape)?;
-    let body = Body::over(plan, &heights);
+    let mut body = Body::over(plan, &heights);
+    for (height, &rim) in body.heights.iter_mut().zip(&plan.rim) {
+        *height = if rim {
+            0.0
+        } else {
+            height.max(LEAST_HEIGHT * spacing)
+        };
+    }
     observer.checkpoint(Step::Shape)?;
     let front = options.depth * flatness;
     let back = front * options.back;
@@ -36,7 +45,7 @@ pub(super) fn inflate(
         relief.map_or(0.0, |field| {
             // Nothing at the seam, all of it from a few edges inside.
             let inside = (z / (reach * 3.0)).min(1.0);
-            field.sample(x, y) * inside * inside * (3.0 - 2.0 * inside)
+            field.sample(x, y) * inside * inside * (3.0 - 2.0 * inside) * front.min(1.0)
         })
     };
     let points = plan.points.len();
@@ -46,7 +55,8 @@ pub(super) fn inflate(
         patches: Vec::with_capacity(plan.triangles.len() * 2),
     };
     for (&[x, y], &z) in body.points.iter().zip(&body.heights) {
-        let height = (z * front + fine(x, y, z)).max(0.0);
+        // However dark a spot, a part of the body's own thickness stays.
+        let height = (z * front + fine(x, y, z)).max(z * front * 0.4);
         mesh.positions.push([x, y, height]);
     }
     let mut behind: Vec<u32> = (0..points as u32).collect();

@@ -62,7 +62,10 @@ fn sums(
         observer.checkpoint(Step::Shape)?;
         light.fill(0);
         weight.fill(0);
-        for (line, alpha) in pixels.chunks_exact(width * 4).zip(alphas.chunks_exact(width)) {
+        for (line, alpha) in pixels
+            .chunks_exact(width * 4)
+            .zip(alphas.chunks_exact(width))
+        {
             for (cell, (px, &alpha)) in line.as_chunks::<4>().0.iter().zip(alpha).enumerate() {
                 let luma = 54 * u32::from(px[0]) + 183 * u32::from(px[1]) + 19 * u32::from(px[2]);
                 light[cell / step] += (luma >> 8) * u32::from(alpha);

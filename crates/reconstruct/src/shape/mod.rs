@@ -132,7 +132,9 @@ fn plate(
         pixels_per_mm: width.max(height) / (size - 2.0 * border),
     };
     // Nearly all faces are the front's, two for each square of the grid; walls and underside take the rest.
-    let mut spacing = (2.0 * width * height / fineness.faces as f32).sqrt().max(1.0);
+    let mut spacing = (2.0 * width * height / fineness.faces as f32)
+        .sqrt()
+        .max(1.0);
     loop {
         let heights = Heights::of(picture, matte, spacing, scale, options, observer)?;
         let border = border * scale.pixels_per_mm;

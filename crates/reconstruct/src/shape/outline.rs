@@ -63,7 +63,12 @@ fn add_square(field: &Field, i: usize, j: usize, next: &mut BTreeMap<usize, usiz
     if inside == [inside[0]; 4] {
         return;
     }
-    let edges = [2 * at, 2 * (at + 1) + 1, 2 * (at + field.columns), 2 * at + 1];
+    let edges = [
+        2 * at,
+        2 * (at + 1) + 1,
+        2 * (at + field.columns),
+        2 * at + 1,
+    ];
     let leaves = |k: usize| inside[k] && !inside[(k + 1) % 4];
     let enters = |k: usize| !inside[k] && inside[(k + 1) % 4];
     let saddle = inside[0] == inside[2] && inside[1] == inside[3];
@@ -168,7 +173,10 @@ fn thin_ring(ring: &Ring, tolerance: f32) -> Ring {
             spans.extend([(from, at), (at, to)]);
         }
     }
-    let thinned: Ring = (0..ring.len()).filter(|&k| keep[k]).map(|k| turned[k]).collect();
+    let thinned: Ring = (0..ring.len())
+        .filter(|&k| keep[k])
+        .map(|k| turned[k])
+        .collect();
     let same_side = area(&thinned) * area(ring) > 0.0;
     if thinned.len() >= 3 && same_side {
         thinned

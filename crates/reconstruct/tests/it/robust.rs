@@ -44,12 +44,19 @@ fn alpha(texture: Texture, width: u32, height: u32, seed: u64) -> Vec<u8> {
     let mut alpha = vec![0_u8; (width * height) as usize];
     let at = |x: u32, y: u32| (y * width + x) as usize;
     match texture {
-        Texture::Salt => alpha.iter_mut().for_each(|a| *a = (noise.below(2) * 255) as u8),
-        Texture::Fog => alpha.iter_mut().for_each(|a| *a = 96 + noise.below(64) as u8),
+        Texture::Salt => alpha
+            .iter_mut()
+            .for_each(|a| *a = (noise.below(2) * 255) as u8),
+        Texture::Fog => alpha
+            .iter_mut()
+            .for_each(|a| *a = 96 + noise.below(64) as u8),
         Texture::Boxes => {
             for turn in 0..12 {
                 let (x, y) = (noise.below(width), noise.below(height));
-                let (right, bottom) = (x + 1 + noise.below(width / 2), y + 1 + noise.below(height / 2));
+                let (right, bottom) = (
+                    x + 1 + noise.below(width / 2),
+                    y + 1 + noise.below(height / 2),
+                );
                 for y in y..bottom.min(height) {
                     for x in x..right.min(width) {
                         alpha[at(x, y)] = if turn % 3 == 2 { 0 } else { 255 };
