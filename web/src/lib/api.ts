@@ -27,7 +27,7 @@ export function refusal(status: number, body: string): ApiError {
     if (problem && typeof problem === "object") {
       const { detail, message, error, errors, details } = problem as Record<string, unknown>;
       const text = [detail, message, error].find((part) => typeof part === "string");
-      if (typeof text === "string") return new ApiError(status, text, lines(errors, details, text));
+      if (typeof text === "string") return new ApiError(status, text, lines(errors, details));
     }
   } catch {
     // Not JSON: a proxy's own page, say.
@@ -35,15 +35,15 @@ export function refusal(status: number, body: string): ApiError {
   return new ApiError(status, `The server answered with status ${status}.`);
 }
 
-/** What an error body lists: texts, or `{field, message}`; nothing that only repeats `headline`. */
-function lines(errors: unknown, details: unknown, headline: string): string[] {
+/** What an error body lists: texts, or `{field, message}`. */
+function lines(errors: unknown, details: unknown): string[] {
   const parts = (details ?? {}) as Record<string, unknown>;
-  for (const list of [errors, parts["errors"], parts["file_errors"], parts["validation_errors"]]) {
+  for (const list of [errors, parts["errors"], parts["validation_errors"]]) {
     if (!Array.isArray(list)) continue;
     const texts = list.map((part: unknown) =>
       typeof part === "string" ? part : String((part as { message?: unknown } | null)?.message ?? ""),
     );
-    const told = texts.filter((text) => text && !headline.includes(text));
+    const told = texts.filter((text) => text);
     if (told.length) return told;
   }
   return [];
@@ -52,7 +52,7 @@ function lines(errors: unknown, details: unknown, headline: string): string[] {
 async function request<T>(path: string, init?: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(BASE + path, init);
+    response = await fetch(BASE + path, { ...init, headers: { Accept: "application/json" } });
   } catch {
     throw new ApiError(0, UNREACHABLE);
   }
@@ -84,8 +84,24 @@ export function formatUrl(jobId: string, fileId: string, format: string): string
   return `${BASE}/models/download/${jobId}?${query}`;
 }
 
-export function streamUrl(jobId: string): string {
-  return `${BASE}/status/tasks/${jobId}/stream`;
+/** A job's event stream, after the event that was seen last. */
+export function streamUrl(jobId: string, lastEvent: string): string {
+  const after = lastEvent ? `?${new URLSearchParams({ last_event_id: lastEvent })}` : "";
+  return `${BASE}/status/tasks/${jobId}/stream${after}`;
+}
+
+interface Health {
+  retention?: { text?: string };
+}
+
+/** How long results are kept, in the server's words; empty when it does not say. */
+export async function retention(): Promise<string> {
+  try {
+    const health = await request<Health>("/health/detailed");
+    return health.retention?.text ?? "";
+  } catch {
+    return "";
+  }
 }
 
 /** Has the server make a further format; resolves when the file is there. */
@@ -133,6 +149,7 @@ export function upload(
   const sender = new XMLHttpRequest();
   const answer = new Promise<UploadAnswer>((resolve, reject) => {
     sender.open("POST", `${BASE}/upload/`);
+    sender.setRequestHeader("Accept", "application/json");
     sender.setRequestHeader("Idempotency-Key", key);
     sender.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) progress(event.loaded / event.total);

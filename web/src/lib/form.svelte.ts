@@ -126,7 +126,7 @@ export class UploadForm {
     const left = error.lines.filter((line) => {
       const picture = this.pictures.find(({ file }) => line.startsWith(`${file.name}: `));
       if (picture) picture.refused = line.slice(picture.file.name.length + 2);
-      return !picture;
+      return !picture && !error.message.includes(line);
     });
     this.error = { text: error.message, lines: left };
   }

@@ -114,7 +114,7 @@ class Jobs {
     const reader = new Reader(followed);
     followed.stop = watch(
       followed.id,
-      api.streamUrl(followed.id),
+      (lastEvent) => api.streamUrl(followed.id, lastEvent),
       {
         event: (name, data) => reader.event(name, data),
         connection: (state) => (followed.connection = state),

@@ -51,24 +51,26 @@ export function apply(job: Job, event: string, data: StreamEvent): Job {
 
 function applyToItem(item: Item, event: string, data: StreamEvent): Item {
   if (isFinal(item.status)) return item;
-  const status = event === "task_retry" ? "retrying" : itemStatus(data.status, item.status);
+  const status = event === "task_retry" ? "retrying" : itemStatus(data, item.status);
   const began = item.status === "retrying" && status === "processing";
-  const told = data.progress ?? 0;
+  const told = data.file_progress ?? (event === "file_update" ? (data.progress ?? 0) : 0);
   const progress = status === "retrying" ? 0 : began ? told : Math.max(item.progress, told);
   const changed: Item = { ...item, status, progress };
-  if (data.message) changed.step = data.message;
-  if (data.error) changed.error = data.error;
+  if (data.step) changed.step = data.step;
+  if (data.error && status === "failed") changed.error = data.error;
   return changed;
 }
 
-function itemStatus(text: string | undefined, before: ItemStatus): ItemStatus {
-  switch (text) {
-    case "completed":
+/** The old clients' words know no `cancelled` for a file: it is `failed` with that error. */
+function itemStatus({ status, error }: StreamEvent, before: ItemStatus): ItemStatus {
+  switch (status) {
     case "failed":
+      return error === "cancelled" ? "cancelled" : "failed";
+    case "completed":
     case "cancelled":
     case "processing":
     case "retrying":
-      return text;
+      return status;
     default:
       return before;
   }

@@ -3,7 +3,8 @@
  *
  * The browser's `EventSource` reconnects by itself after a broken connection and sends the last event's id, so
  * nothing is missed. It gives up on an answer that is no stream (503 while the server starts, 204 when
- * all has been told); then a look at the job decides between the end and another try, later and later.
+ * all has been told); then a look at the job decides between the end and another try, later and later,
+ * from the event that was seen last.
  */
 
 import { ApiError } from "./api";
@@ -35,10 +36,11 @@ const LONGEST_WAIT = 15_000;
 const CLOSED = 2;
 
 /** Starts following; the returned function stops it. */
-export function watch(id: string, url: string, listener: Listener, world: World): () => void {
+export function watch(id: string, url: (lastEvent: string) => string, listener: Listener, world: World): () => void {
   let source: EventSource | undefined;
   let unschedule: (() => void) | undefined;
   let wait = FIRST_WAIT;
+  let lastEvent = "";
   let over = false;
   let broken = false;
 
@@ -53,11 +55,12 @@ export function watch(id: string, url: string, listener: Listener, world: World)
     listener.connection("lost");
   }
 
-  function receive(name: string, text: string): void {
+  function receive(name: string, event: MessageEvent<string>): void {
     if (over) return;
+    lastEvent = event.lastEventId;
     let data: StreamEvent;
     try {
-      data = JSON.parse(text) as StreamEvent;
+      data = JSON.parse(event.data) as StreamEvent;
     } catch {
       return;
     }
@@ -69,10 +72,10 @@ export function watch(id: string, url: string, listener: Listener, world: World)
   }
 
   function connect(): void {
-    source = world.open(url);
+    source = world.open(url(lastEvent));
     const opened = source;
     for (const name of EVENTS) {
-      opened.addEventListener(name, (event) => receive(name, (event as MessageEvent<string>).data));
+      opened.addEventListener(name, (event) => receive(name, event as MessageEvent<string>));
     }
     opened.addEventListener("open", () => {
       wait = FIRST_WAIT;

@@ -69,8 +69,11 @@ export interface UploadAnswer {
 /** The data of any event of a job's stream. */
 export interface StreamEvent {
   status?: string;
+  /** Of the job in `task_progress`, of the item in `file_update`; 0 to 100. */
   progress?: number;
-  message?: string;
+  /** Of the item, in `task_progress`. */
+  file_progress?: number;
+  step?: string;
   file_id?: string;
   filename?: string;
   error?: Notice | string | null;

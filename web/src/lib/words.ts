@@ -62,9 +62,9 @@ export function statusWord(status: ItemStatus | JobStatus): string {
 }
 
 const FORMATS: Record<string, { label: string; use: string }> = {
-  glb: { label: "GLB", use: "Blender, Unity, the web" },
-  obj: { label: "OBJ", use: "shape only, any program" },
-  "obj.zip": { label: "OBJ + texture", use: "any 3D program" },
+  glb: { label: "GLB", use: "Blender, Unity, web" },
+  obj: { label: "OBJ", use: "shape only" },
+  "obj.zip": { label: "OBJ + texture", use: "as a ZIP" },
   stl: { label: "STL", use: "3D printing" },
   ply: { label: "PLY", use: "vertex colours" },
 };

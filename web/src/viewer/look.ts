@@ -14,6 +14,7 @@ export type Look = "textured" | "plain" | "wireframe";
 export interface Palette {
   clay: string;
   wire: string;
+  box: string;
 }
 
 export interface Dressed {

@@ -6,12 +6,12 @@ import {
   Group,
   HemisphereLight,
   Mesh,
+  type Object3D,
   PCFShadowMap,
   PerspectiveCamera,
   PlaneGeometry,
   Scene,
   ShadowMaterial,
-  Sphere,
   Vector3,
   WebGLRenderer,
 } from "three";
@@ -30,6 +30,21 @@ export interface Facts {
 const START = { azimuth: 28, elevation: 16 };
 /** Every model is shown with its longest edge one unit long, so that lights and shadows fit. */
 const SHOWN_SIZE = 1;
+
+/** Distance from `centre` to the farthest corner of what lies below `root`: a tighter fit than the box's. */
+function reach(root: Object3D, centre: Vector3): number {
+  let farthest = 0;
+  const corner = new Vector3();
+  root.traverse((object) => {
+    if (!(object instanceof Mesh)) return;
+    const positions = (object as Mesh).geometry.getAttribute("position");
+    for (let index = 0; index < positions.count; index += 1) {
+      corner.fromBufferAttribute(positions, index).applyMatrix4(object.matrixWorld);
+      farthest = Math.max(farthest, corner.distanceToSquared(centre));
+    }
+  });
+  return Math.sqrt(farthest) || SHOWN_SIZE;
+}
 
 export class ModelScene {
   #renderer: WebGLRenderer;
@@ -79,7 +94,7 @@ export class ModelScene {
     this.#box = new SizeBox(bounds, labels);
     this.#scene.add(this.#box.lines, this.#ground(bounds.min.y));
     bounds.getCenter(this.#target);
-    this.#radius = bounds.getBoundingSphere(new Sphere()).radius;
+    this.#radius = reach(group, this.#target);
     this.#controls.target.copy(this.#target);
     this.reset();
     return { size: [size.x * 1000, size.y * 1000, size.z * 1000], triangles: Math.round(this.#dressed.triangles) };
@@ -87,7 +102,7 @@ export class ModelScene {
 
   wear(look: Look, palette: Palette): void {
     this.#dressed?.wear(look, palette);
-    this.#box?.paint(palette.wire);
+    this.#box?.paint(palette.box);
     this.draw();
   }
 
