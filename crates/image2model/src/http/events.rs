@@ -102,10 +102,10 @@ impl View {
                 name: "task_queued",
                 data: self.data("queued", 0, "Waiting to be processed", at),
             },
-            FactKind::Started { item } => self.file_update(*item, "is being processed", at),
-            FactKind::ItemCompleted { item } => self.file_update(*item, "is ready", at),
-            FactKind::ItemFailed { item, .. } => self.file_update(*item, "failed", at),
-            FactKind::ItemCancelled { item } => self.file_update(*item, "was cancelled", at),
+            FactKind::Started { item } => self.file_update(*item, "Being processed", at),
+            FactKind::ItemCompleted { item } => self.file_update(*item, "Ready", at),
+            FactKind::ItemFailed { item, .. } => self.file_update(*item, "Failed", at),
+            FactKind::ItemCancelled { item } => self.file_update(*item, "Cancelled", at),
             FactKind::Retrying {
                 item,
                 at: next,
@@ -146,33 +146,38 @@ impl View {
         }
     }
 
-    /// Tells newest progress; `None` for an item that is not running as far as this reader knows.
+    /// Tells newest progress of an item; `None` when it is not running as far as this reader knows.
     pub(super) fn progress(&mut self, newest: &Progress, now: Timestamp) -> Option<Event> {
         let number = newest.item.number();
         let line = self
             .line_mut(number)
             .filter(|line| line.status == ItemStatus::Processing)?;
         line.percent = newest.percent.min(99);
-        let (filename, percent) = (line.filename.clone(), line.percent);
-        let message = format!("{filename}: {}", newest.step);
-        let overall = self.overall();
-        let mut data = self.data("processing", overall, &message, now);
+        Some(self.file_update(number, &newest.step, now))
+    }
+
+    /// Tells how far the whole job is; `None` before its beginning and after its end.
+    pub(super) fn overall_progress(&self, now: Timestamp) -> Option<Event> {
+        let began = self.began.filter(|_| !self.has_ended())?;
         let ended = self.count(ItemStatus::is_final);
+        let total = self.items.len();
+        let overall = self.overall();
+        let message = format!("{ended} of {total} files processed");
+        let mut data = self.data("processing", overall, &message, now);
         for (member, value) in [
             ("job_id", json!(self.job)),
             ("batch_id", json!(self.job)),
             ("current", json!(ended)),
-            ("total", json!(self.items.len())),
-            ("total_files", json!(self.items.len())),
-            ("file_id", json!(self.job.item(number))),
-            ("filename", json!(filename)),
-            ("file_progress", json!(percent)),
-            ("step", json!(newest.step)),
+            ("total", json!(total)),
+            ("total_files", json!(total)),
         ] {
             data[member] = value;
         }
-        if let Some(seconds) = self.seconds_left(overall, now) {
-            data["eta_seconds"] = seconds.into();
+        // At the pace so far; nothing before a twentieth is done.
+        if overall >= 5 {
+            let spent = now.since(began).max(0);
+            let left = spent * i64::from(100 - overall) / i64::from(overall) / 1000;
+            data["eta_seconds"] = left.into();
         }
         Some(Event {
             name: "task_progress",
@@ -189,13 +194,12 @@ impl View {
         }
     }
 
-    fn file_update(&self, number: u8, what: &str, at: Timestamp) -> Event {
+    fn file_update(&self, number: u8, message: &str, at: Timestamp) -> Event {
         let Some(line) = self.line(number) else {
-            return self.standing("task_progress", "", at);
+            return self.standing("task_progress", message, at);
         };
-        let message = format!("{} {what}", line.filename);
         let status = render::file_status(line.status);
-        let mut data = self.data(status, line.percent.into(), &message, at);
+        let mut data = self.data(status, line.percent.into(), message, at);
         data["file_id"] = json!(self.job.item(number));
         data["filename"] = json!(line.filename);
         data["overall_progress"] = self.overall().into();
@@ -210,8 +214,7 @@ impl View {
 
     fn retry(&self, number: u8, next: Timestamp, code: &str, at: Timestamp) -> Event {
         let filename = self.line(number).map_or("", |line| line.filename.as_str());
-        let message = format!("{filename} will be tried again");
-        let mut data = self.data("retrying", self.overall(), &message, at);
+        let mut data = self.data("retrying", self.overall(), "Will be tried again", at);
         data["file_id"] = json!(self.job.item(number));
         data["filename"] = json!(filename);
         data["error"] = json!(code);
@@ -272,12 +275,6 @@ impl View {
 
     fn overall(&self) -> u32 {
         render::overall(self.items.iter().map(|line| line.percent))
-    }
-
-    /// At the pace so far; nothing before a twentieth is done.
-    fn seconds_left(&self, overall: u32, now: Timestamp) -> Option<i64> {
-        let spent = now.since(self.began?).max(0);
-        (overall >= 5).then(|| spent * i64::from(100 - overall) / i64::from(overall) / 1000)
     }
 
     fn count(&self, is: impl Fn(ItemStatus) -> bool) -> usize {

@@ -117,7 +117,7 @@ fn report(standing: &Standing, service: &Service) -> Value {
         "system": system(standing),
         "components": components,
         "uptime_seconds": standing.uptime.as_secs_f64(),
-        "retention": {
+        "results": {
             "keep": service.config.results.keep,
             "keep_at_least_hours": service.config.results.keep_at_least_hours,
             "text": service.retention(),

@@ -184,10 +184,13 @@ impl Reader {
         let heard = match news {
             Some(News::Facts { first, facts, .. }) if first <= self.last + 1 => {
                 let new = (self.last + 1 - first) as usize;
-                self.take_in(facts.get(new..).unwrap_or_default()).await
+                let taken = self.take_in(facts.get(new..).unwrap_or_default()).await;
+                self.tell_overall();
+                taken
             }
             Some(News::Progress(progress)) => {
                 self.tell_progress(&progress);
+                self.tell_overall();
                 Ok(())
             }
             Some(News::Attached { .. }) => Ok(()),
@@ -215,6 +218,7 @@ impl Reader {
         for progress in self.service.progress(job.id).await? {
             self.tell_progress(&progress);
         }
+        self.tell_overall();
         Ok(())
     }
 
@@ -239,6 +243,12 @@ impl Reader {
 
     fn tell_progress(&mut self, progress: &Progress) {
         if let Some(event) = self.view.progress(progress, self.service.now()) {
+            self.tell(&event);
+        }
+    }
+
+    fn tell_overall(&mut self) {
+        if let Some(event) = self.view.overall_progress(self.service.now()) {
             self.tell(&event);
         }
     }

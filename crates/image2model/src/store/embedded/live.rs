@@ -59,6 +59,9 @@ impl Live {
                     facts: facts.as_slice().into(),
                 });
             }
+            for job in &effects.attached {
+                self.tell(News::Attached { job: *job });
+            }
         }
         for (queue, ready) in &self.ready {
             if batch.iter().any(|effects| effects.ready.contains(queue)) {

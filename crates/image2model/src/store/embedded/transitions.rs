@@ -137,6 +137,9 @@ pub(super) fn complete(
     let known = job.last_fact();
     transition::complete(&mut job, &mut task, &lease.token, completion, tx.now)?;
     rows::delete_task(tx.connection, &task.id)?;
+    if job.last_fact() == known {
+        tx.effects.attached.push(job.id);
+    }
     tx.save(&job, known)
 }
 
