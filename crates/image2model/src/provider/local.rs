@@ -170,7 +170,8 @@ fn notice(warning: &reconstruct::Warning) -> Notice {
 }
 
 /// Bytes that a mesh and a texture larger than the defaults hold beside what the picture's own estimate counts.
-fn beyond_default(options: &Options) -> u64 {
+#[must_use]
+pub fn beyond_default(options: &Options) -> u64 {
     const PER_FACE: u64 = 400;
     const PER_TEXEL: u64 = 16;
     let square = |side: u32| u64::from(side) * u64::from(side);

@@ -14,7 +14,7 @@ use crate::job::{Notice, transition::Failure};
 
 pub use budget::{Budget, OverBudget, Share, memory_limit};
 pub use catalogue::{ModelInfo, ModelRequest, RequestError};
-pub use local::LocalProvider;
+pub use local::{LocalProvider, beyond_default};
 
 /// One produced file, not stored yet.
 #[derive(Debug, Clone, PartialEq)]

@@ -78,7 +78,7 @@ pub struct ObjFiles {
     pub texture: Vec<u8>,
     /// File name of the material, which the OBJ names: `<stem>.mtl`.
     pub mtl_name: String,
-    /// File name of the texture, which the material names: `<stem>.jpg` or `<stem>.png`.
+    /// File name of the texture, which the material names: `<stem>_texture.jpg` or `.png`.
     pub texture_name: String,
 }
 
@@ -96,12 +96,25 @@ pub fn write(model: &Model, format: Format, stem: &str) -> Result<Vec<u8>, Error
     }
 }
 
-/// The OBJ, its material and its texture, referring to each other as `<stem>.…`.
+/// The OBJ, its material and its texture, referring to each other by file name.
 ///
-/// Characters that cannot stand in a file name, and line breaks, become `_` in the names.
+/// The names are made of [`file_stem`]. The texture's differs from the picture's own, which may lie beside it.
 #[must_use]
 pub fn write_obj_files(model: &Model, stem: &str) -> ObjFiles {
     obj::write_files(model, stem)
+}
+
+/// `stem` as it can stand in a file name and on a line of text on every system.
+#[must_use]
+pub fn file_stem(stem: &str) -> String {
+    let allowed = |c: char| !c.is_control() && !r#"/\:*?"<>|"#.contains(c);
+    let safe = |c: char| if allowed(c) { c } else { '_' };
+    let name: String = stem.chars().take(200).map(safe).collect();
+    if name.trim_matches(['.', ' ']).is_empty() {
+        "model".to_owned()
+    } else {
+        name
+    }
 }
 
 /// Reads a GLB that [`write`] made; the model is equal to the one written, bit for bit.

@@ -6,7 +6,7 @@
 
 use std::io::Write as _;
 
-use super::{ObjFiles, weld::weld};
+use super::{ObjFiles, file_stem, weld::weld};
 use crate::Model;
 
 /// The text alone, for those who want the shape: it names no material that would be missed.
@@ -22,7 +22,7 @@ pub(super) fn write_files(model: &Model, stem: &str) -> ObjFiles {
         "image/png" => "png",
         _ => "jpg",
     };
-    let texture_name = format!("{stem}.{extension}");
+    let texture_name = format!("{stem}_texture.{extension}");
     let mtl = format!(
         "# {}\nnewmtl {material}\nKa 1 1 1\nKd 1 1 1\nKs 0 0 0\nd 1\nillum 1\nmap_Kd {texture_name}\n",
         super::GENERATOR
@@ -33,18 +33,6 @@ pub(super) fn write_files(model: &Model, stem: &str) -> ObjFiles {
         texture: model.texture.bytes.clone(),
         mtl_name,
         texture_name,
-    }
-}
-
-/// `stem` as it can stand in a file name and on a line of text on every system.
-pub(super) fn file_stem(stem: &str) -> String {
-    let allowed = |c: char| !c.is_control() && !r#"/\:*?"<>|"#.contains(c);
-    let safe = |c: char| if allowed(c) { c } else { '_' };
-    let name: String = stem.chars().take(200).map(safe).collect();
-    if name.trim_matches(['.', ' ']).is_empty() {
-        "model".to_owned()
-    } else {
-        name
     }
 }
 

@@ -4,12 +4,12 @@ use std::io::{Cursor, Write as _};
 
 use zip::{CompressionMethod, DateTime, ZipWriter, result::ZipResult, write::SimpleFileOptions};
 
-use super::{ObjFiles, obj};
+use super::{ObjFiles, file_stem, obj};
 use crate::{Error, Model};
 
 pub(super) fn write(model: &Model, stem: &str) -> Result<Vec<u8>, Error> {
     let files = obj::write_files(model, stem);
-    let obj_name = format!("{}.obj", obj::file_stem(stem));
+    let obj_name = format!("{}.obj", file_stem(stem));
     pack(&files, &obj_name).map_err(|e| Error::Model(format!("it does not fit a ZIP: {e}")))
 }
 

@@ -140,10 +140,10 @@ fn obj_is_welded_and_names_its_files() {
     assert!(text.contains("\nusemtl a_cup_2\n"));
     assert_eq!(
         (&*files.mtl_name, &*files.texture_name),
-        ("a cup_2.mtl", "a cup_2.png")
+        ("a cup_2.mtl", "a cup_2_texture.png")
     );
     let mtl = String::from_utf8(files.mtl).unwrap();
-    assert!(mtl.contains("newmtl a_cup_2\n") && mtl.ends_with("map_Kd a cup_2.png\n"));
+    assert!(mtl.contains("newmtl a_cup_2\n") && mtl.ends_with("map_Kd a cup_2_texture.png\n"));
 
     let corner = |part: &str| part.split('/').next().unwrap().parse::<usize>().unwrap();
     let faces: Vec<[usize; 3]> = text
@@ -197,9 +197,13 @@ fn obj_zip_holds_the_three_files() {
         .file_names()
         .map(|name| name.unwrap().into_owned())
         .collect();
-    assert_eq!(names, [".._cube.obj", ".._cube.mtl", ".._cube.png"]);
+    assert_eq!(names, [".._cube.obj", ".._cube.mtl", ".._cube_texture.png"]);
     let mut texture = Vec::new();
-    std::io::Read::read_to_end(&mut zip.by_name(".._cube.png").unwrap(), &mut texture).unwrap();
+    std::io::Read::read_to_end(
+        &mut zip.by_name(".._cube_texture.png").unwrap(),
+        &mut texture,
+    )
+    .unwrap();
     assert_eq!(texture, model.texture.bytes);
 }
 

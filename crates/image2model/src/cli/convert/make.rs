@@ -1,0 +1,216 @@
+//! One picture to its files.
+
+use std::{
+    fs::{self, File},
+    io::{self, Read as _, Write as _},
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::Path,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use reconstruct::{Bounds, Error, Format, Limits, Model, Observer, Options, Step, format, preview};
+use tokio::runtime::Handle;
+
+use super::{
+    Failure, Made, Written,
+    inputs::Source,
+    plan::{Place, Plan, preview_name, turntable_name},
+};
+use crate::{
+    cli::output::{self, Bar},
+    provider::{Budget, beyond_default},
+};
+
+const PREVIEW_SIDE: u32 = 768;
+const TURNTABLE_SIDE: u32 = 320;
+
+/// What all pictures have in common.
+pub(super) struct Maker {
+    pub(super) options: Options,
+    /// The encoded picture of the person's own mask.
+    pub(super) mask: Option<Vec<u8>>,
+    pub(super) preview: bool,
+    pub(super) turntable: bool,
+    pub(super) budget: Budget,
+    pub(super) cancelled: AtomicBool,
+}
+
+impl Maker {
+    /// Reads, waits for memory, makes and writes. Blocks; a fault in the program fails this picture alone.
+    pub(super) fn make(&self, plan: &Plan, bar: &Bar, handle: &Handle) -> Result<Made, Failure> {
+        catch_unwind(AssertUnwindSafe(|| self.make_one(plan, bar, handle))).unwrap_or_else(|_| {
+            Err(Failure {
+                code: "panicked",
+                message: "the model could not be made because of a fault in the program".to_owned(),
+            })
+        })
+    }
+
+    fn make_one(&self, plan: &Plan, bar: &Bar, handle: &Handle) -> Result<Made, Failure> {
+        let limits = Limits::default();
+        let watch = Watch { maker: self, bar };
+        watch.checkpoint(Step::Decode)?;
+        let image = read(&plan.source, limits.bytes)?;
+        let inspection = reconstruct::inspect(&image, &limits)?;
+        let needed = inspection.peak_bytes + beyond_default(&self.options);
+        let room = handle.block_on(self.budget.take(needed));
+        let _room = room.map_err(|refused| Failure {
+            code: "over_budget",
+            message: refused.to_string(),
+        })?;
+        let mask = self.mask.as_deref();
+        let model = reconstruct::reconstruct(&image, mask, &self.options, &limits, &watch)?;
+        drop(image);
+        let files = match &plan.place {
+            Place::Stdout => vec![to_stdout(&model, plan.formats[0])?],
+            Place::Folder { .. } => self.to_folder(&model, plan, &watch)?,
+        };
+        Ok(Made {
+            files,
+            faces: model.triangles.len(),
+            size_mm: Bounds::of(&model.positions).size().map(|v| v * 1000.0),
+            warnings: model.warnings,
+        })
+    }
+
+    fn to_folder(
+        &self,
+        model: &Model,
+        plan: &Plan,
+        watch: &Watch<'_>,
+    ) -> Result<Vec<Written>, Failure> {
+        let Place::Folder {
+            folder,
+            stem,
+            named,
+        } = &plan.place
+        else {
+            return Ok(Vec::new());
+        };
+        fs::create_dir_all(folder).map_err(|e| cannot_write(folder, &e))?;
+        let mut files = Vec::new();
+        let mut put = |path: &Path, bytes: &[u8]| {
+            replace(path, bytes).map_err(|e| cannot_write(path, &e))?;
+            files.push(Written {
+                path: path.display().to_string(),
+                bytes: bytes.len(),
+            });
+            Ok::<(), Failure>(())
+        };
+        watch.begin(Step::Write);
+        for format in &plan.formats {
+            watch.checkpoint(Step::Write)?;
+            let path = match named {
+                Some((own, path)) if own == format => path.clone(),
+                _ => folder.join(format!("{stem}.{}", format.extension())),
+            };
+            if *format == Format::Obj {
+                // What the OBJ names is there before the OBJ is.
+                let files = format::write_obj_files(model, stem);
+                put(&folder.join(&files.texture_name), &files.texture)?;
+                put(&folder.join(&files.mtl_name), &files.mtl)?;
+                put(&path, &files.obj)?;
+            } else {
+                put(&path, &format::write(model, *format, stem)?)?;
+            }
+        }
+        watch.begin(Step::Preview);
+        if self.preview {
+            let view = preview::View::three_quarter(PREVIEW_SIDE);
+            let name = preview_name(stem);
+            put(&folder.join(name), &preview::render(model, &view)?)?;
+        }
+        if self.turntable {
+            let strip = preview::turntable(model, TURNTABLE_SIDE, watch)?;
+            put(&folder.join(turntable_name(stem)), &strip)?;
+        }
+        Ok(files)
+    }
+}
+
+/// Moves a picture's bar, and ends its work when the person has had enough.
+struct Watch<'a> {
+    maker: &'a Maker,
+    bar: &'a Bar,
+}
+
+impl Observer for Watch<'_> {
+    fn begin(&self, step: Step) {
+        self.bar.step(step.percent_before(), step.name());
+    }
+
+    fn cancelled(&self) -> bool {
+        self.maker.cancelled.load(Ordering::Relaxed)
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self {
+            code: error.code(),
+            message: error.to_string(),
+        }
+    }
+}
+
+/// All bytes of a picture; one over `limit` is not read further.
+fn read(source: &Source, limit: u64) -> Result<Vec<u8>, Failure> {
+    let cannot = |error: io::Error| Failure {
+        code: "unreadable",
+        message: format!("it cannot be read: {error}"),
+    };
+    let mut bytes = Vec::new();
+    match source {
+        Source::Stdin => io::stdin().take(limit + 1).read_to_end(&mut bytes),
+        Source::File(path) => {
+            let file = File::open(path).map_err(cannot)?;
+            let length = file.metadata().map_or(0, |metadata| metadata.len());
+            if length > limit {
+                return Err(Failure::from(Error::TooLarge {
+                    what: "the file's size in bytes",
+                    value: length,
+                    limit,
+                }));
+            }
+            file.take(limit + 1).read_to_end(&mut bytes)
+        }
+    }
+    .map_err(cannot)?;
+    Ok(bytes)
+}
+
+fn to_stdout(model: &Model, format: Format) -> Result<Written, Failure> {
+    let bytes = format::write(model, format, "model")?;
+    output::bytes(&bytes).map_err(|e| cannot_write(Path::new("standard output"), &e))?;
+    Ok(Written {
+        path: "-".to_owned(),
+        bytes: bytes.len(),
+    })
+}
+
+/// Writes beside the place and moves it there when it is whole, so that nobody ever sees half a file.
+fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if parent != Path::new("") => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".image2model-");
+    #[cfg(unix)]
+    {
+        // Temporary files are private by default; a model is a file like any other.
+        use std::os::unix::fs::PermissionsExt as _;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    let mut file = builder.tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn cannot_write(path: &Path, error: &io::Error) -> Failure {
+    Failure {
+        code: "unwritable",
+        message: format!("cannot write {}: {error}", path.display()),
+    }
+}
