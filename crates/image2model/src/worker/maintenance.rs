@@ -1,0 +1,168 @@
+//! What keeps the house in order: leases taken back, old jobs removed, files that no record names deleted.
+
+use std::{collections::HashMap, time::Duration};
+
+use futures::StreamExt;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    artifacts::{ArtifactKey, Listed},
+    config::Keep,
+    job::{JobId, Timestamp},
+    store::StoreError,
+};
+
+use super::{Worker, backoff::jittered};
+
+/// Time between two looks at the room on the disk and at the age of results.
+const RETAIN_EVERY: Duration = Duration::from_secs(10);
+
+/// Jobs whose removal is queued at once while room is short; then their room is waited for.
+const REMOVED_FOR_ROOM: usize = 20;
+
+/// Jobs whose removal is queued at once because of their age.
+const REMOVED_FOR_AGE: usize = 500;
+
+/// Keys that the store is asked about at once.
+const ASKED_AT_ONCE: usize = 500;
+
+/// Promotes due retries and takes back expired leases until `ended`.
+pub(super) async fn sweep(worker: Worker, ended: CancellationToken) {
+    let every = Duration::from_secs_f64(worker.config.worker.sweep_every.max(0.01));
+    while paused(jittered(every), &ended).await {
+        match worker.store.jobs.sweep().await {
+            Ok(swept) if swept.expired_leases > 0 || swept.poisoned > 0 => {
+                tracing::warn!(?swept, "took back leases");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the sweep failed"),
+        }
+    }
+}
+
+/// Queues the removal of ended jobs as `results.keep` says, until `ended`.
+pub(super) async fn retain(worker: Worker, ended: CancellationToken) {
+    while paused(jittered(RETAIN_EVERY), &ended).await {
+        match retain_once(&worker).await {
+            Ok(0) => {}
+            Ok(jobs) => tracing::info!(jobs, "queued the removal of old jobs"),
+            Err(error) => tracing::warn!(%error, "old jobs could not be removed"),
+        }
+    }
+}
+
+/// Deletes files that no record names, at once and each `artifacts.collect_every`, until `ended`.
+pub(super) async fn collect(worker: Worker, ended: CancellationToken) {
+    let every = Duration::from_secs(worker.config.artifacts.collect_every.max(1));
+    loop {
+        // A collection that is cut short has deleted only what was to be deleted.
+        match ended.run_until_cancelled(collect_once(&worker)).await {
+            Some(0) | None => {}
+            Some(files) => tracing::info!(files, "deleted files that no record names"),
+        }
+        if !paused(jittered(every), &ended).await {
+            break;
+        }
+    }
+}
+
+/// Queues removals once; returns how many.
+pub(super) async fn retain_once(worker: &Worker) -> Result<usize, StoreError> {
+    let results = &worker.config.results;
+    let (age, limit) = match results.keep {
+        Keep::Hours(hours) => (hours_of(u64::from(hours)), REMOVED_FOR_AGE),
+        Keep::Auto if is_room_short(worker) => {
+            (hours_of(results.keep_at_least_hours), REMOVED_FOR_ROOM)
+        }
+        Keep::Auto => return Ok(0),
+    };
+    let now = worker.clock.now();
+    let ended_before = Timestamp(
+        now.0
+            .saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
+    );
+    let old = worker.store.jobs.removable(ended_before, limit).await?;
+    for id in &old {
+        worker.store.jobs.request_removal(*id).await?;
+    }
+    Ok(old.len())
+}
+
+/// One collection; returns how many files and folders were deleted. What fails is left for the next one.
+pub(super) async fn collect_once(worker: &Worker) -> usize {
+    let grace = Duration::from_secs(worker.config.artifacts.grace);
+    let now = worker.clock.now();
+    let mut deleted = 0;
+    let mut listed = worker.artifacts.list().ready_chunks(ASKED_AT_ONCE);
+    while let Some(chunk) = listed.next().await {
+        let old: HashMap<_, _> = chunk
+            .into_iter()
+            .filter_map(|file| {
+                file.inspect_err(|error| tracing::warn!(%error, "files could not be listed"))
+                    .ok()
+            })
+            .filter(|file| is_past(file, grace, now))
+            .filter_map(|file| Some((file.key.clone(), file.key.job()?)))
+            .collect();
+        deleted += delete_unnamed(worker, old).await;
+    }
+    match worker.artifacts.tidy(grace).await {
+        Ok(left) => deleted + left,
+        Err(error) => {
+            tracing::warn!(%error, "leftovers of killed writers could not be cleared");
+            deleted
+        }
+    }
+}
+
+async fn delete_unnamed(worker: &Worker, files: HashMap<ArtifactKey, JobId>) -> usize {
+    if files.is_empty() {
+        return 0;
+    }
+    let asked: Vec<_> = files
+        .iter()
+        .map(|(key, job)| (*job, key.to_string()))
+        .collect();
+    let named = match worker.store.jobs.named(&asked).await {
+        Ok(named) => named,
+        Err(error) => {
+            tracing::warn!(%error, "the store does not say which files are named");
+            return 0;
+        }
+    };
+    let mut deleted = 0;
+    for ((_, key), _) in asked.iter().zip(named).filter(|(_, named)| !named) {
+        match worker.artifacts.delete(&ArtifactKey::recorded(key)).await {
+            Ok(()) => deleted += 1,
+            Err(error) => tracing::warn!(key, %error, "an orphan could not be deleted"),
+        }
+    }
+    deleted
+}
+
+fn is_past(file: &Listed, grace: Duration, now: Timestamp) -> bool {
+    Timestamp(file.modified_ms).after(grace) <= now
+}
+
+/// A file system that does not answer is no reason to remove anything.
+fn is_room_short(worker: &Worker) -> bool {
+    match (worker.space)(&worker.config.data_dir) {
+        Ok(space) => space.is_low(),
+        Err(error) => {
+            tracing::warn!(%error, "the room on the disk could not be read");
+            false
+        }
+    }
+}
+
+fn hours_of(hours: u64) -> Duration {
+    Duration::from_secs(hours.saturating_mul(3600))
+}
+
+/// False when `ended` came first.
+async fn paused(wait: Duration, ended: &CancellationToken) -> bool {
+    ended
+        .run_until_cancelled(tokio::time::sleep(wait))
+        .await
+        .is_some()
+}

@@ -1,0 +1,311 @@
+//! One queue's pool: reserves ahead, starts as slots free up, renews all its leases together, drains.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    task::{Id, JoinError, JoinSet},
+    time::{Instant, Interval, MissedTickBehavior},
+};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    config,
+    job::{Lane, Lease, Queue, WorkerId, transition::Retry},
+    store::{Held, Reserve, Reserved, StoreError, WorkerLoad},
+};
+
+use super::{
+    Worker,
+    attempt::{Attempt, failure, hand_back},
+    backoff::Backoff,
+    hand_in,
+    presence::Loads,
+    progress::ProgressSink,
+    stop::{Stop, Why},
+};
+
+/// The workers of one queue.
+pub(super) struct Pool {
+    worker: Worker,
+    queue: Queue,
+    id: WorkerId,
+    settings: config::Pool,
+    loads: Loads,
+    progress: ProgressSink,
+    /// Reserved, not begun.
+    waiting: VecDeque<Reserved>,
+    running: HashMap<Id, Running>,
+    attempts: JoinSet<()>,
+    ended: u64,
+    /// Whether there may be ready tasks that were not seen yet.
+    look: bool,
+    /// Set while the store does not answer.
+    pause: Option<Instant>,
+    backoff: Backoff,
+}
+
+struct Running {
+    lease: Lease,
+    stop: Arc<Stop>,
+}
+
+impl Pool {
+    pub(super) fn new(
+        worker: Worker,
+        queue: Queue,
+        id: WorkerId,
+        loads: Loads,
+        progress: ProgressSink,
+    ) -> Self {
+        Self {
+            settings: worker.config.workers.of(queue),
+            worker,
+            queue,
+            id,
+            loads,
+            progress,
+            waiting: VecDeque::new(),
+            running: HashMap::new(),
+            attempts: JoinSet::new(),
+            ended: 0,
+            look: true,
+            pause: None,
+            backoff: Backoff::default(),
+        }
+    }
+
+    /// Works until `drain`, then drains. A pool of no concurrency does nothing.
+    pub(super) async fn run(mut self, drain: CancellationToken) {
+        if self.settings.concurrency == 0 {
+            return;
+        }
+        let jobs = self.worker.store.jobs.clone();
+        // Kept over the rounds, so that a hint that comes while the pool is busy is not missed.
+        let mut ready = jobs.wait_for_ready(self.queue);
+        let mut renewal = self.renewal();
+        while !drain.is_cancelled() {
+            self.fill().await;
+            self.show();
+            let paused = self.pause;
+            tokio::select! {
+                () = drain.cancelled() => {}
+                Some(ended) = self.attempts.join_next_with_id() => self.note_end(ended),
+                _ = renewal.tick() => self.renew().await,
+                () = &mut ready => {
+                    ready = jobs.wait_for_ready(self.queue);
+                    self.look = true;
+                }
+                () = sleep_until(paused), if paused.is_some() => self.pause = None,
+            }
+        }
+        self.drain(renewal).await;
+        self.show();
+    }
+
+    fn renewal(&self) -> Interval {
+        let period = Duration::from_secs(self.worker.config.worker.extend_every.max(1));
+        let mut renewal = tokio::time::interval_at(Instant::now() + period, period);
+        renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        renewal
+    }
+
+    /// Begins what waits while there are free slots, and reserves more while there is room.
+    async fn fill(&mut self) {
+        if self.pause.is_some() {
+            return;
+        }
+        let filled = async {
+            self.begin().await?;
+            if self.reserve().await? {
+                self.begin().await?;
+            }
+            Ok::<_, StoreError>(())
+        };
+        match filled.await {
+            Ok(()) => self.backoff = Backoff::default(),
+            Err(error) => {
+                tracing::warn!(queue = %self.queue, %error, "the store gives no work; trying again");
+                self.pause = Some(Instant::now() + self.backoff.wait());
+            }
+        }
+    }
+
+    /// Reserves in batches: when nothing waits, or when there is room for a whole round. True when tasks came.
+    async fn reserve(&mut self) -> Result<bool, StoreError> {
+        let capacity = self.settings.concurrency * self.settings.prefetch_multiplier.max(1);
+        let room = capacity.saturating_sub(self.waiting.len() + self.running.len());
+        let worthwhile = self.waiting.is_empty() || room >= self.settings.concurrency;
+        if room == 0 || !worthwhile || !self.look {
+            return Ok(false);
+        }
+        let ask = Reserve {
+            queue: self.queue,
+            lane: Lane::local(),
+            worker: self.id.clone(),
+            limit: room,
+            lease: self.lease_time(),
+        };
+        let reserved = self.worker.store.jobs.reserve(ask).await?;
+        self.look = reserved.len() == room;
+        let came = !reserved.is_empty();
+        self.waiting.extend(reserved);
+        Ok(came)
+    }
+
+    /// Starts as many waiting tasks as there are free slots, in one transition.
+    async fn begin(&mut self) -> Result<(), StoreError> {
+        let free = self.settings.concurrency - self.running.len();
+        let next = free.min(self.waiting.len());
+        if next == 0 {
+            return Ok(());
+        }
+        let leases: Vec<_> = self
+            .waiting
+            .range(..next)
+            .map(|r| r.lease.clone())
+            .collect();
+        let held = self.worker.store.jobs.start(&leases).await?;
+        for (reserved, held) in self.waiting.drain(..next).zip(held).collect::<Vec<_>>() {
+            match held {
+                Held::Yes => self.spawn(reserved, None),
+                // Begun, but only to be handed in as what it is.
+                Held::Cancelled => self.spawn(reserved, Some(Why::Cancelled)),
+                Held::Lost => {
+                    tracing::debug!(task = %reserved.task.id, "taken back while it waited")
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn spawn(&mut self, reserved: Reserved, told: Option<Why>) {
+        let stop = Arc::new(Stop::default());
+        if let Some(why) = told {
+            stop.now(why);
+        }
+        let lease = reserved.lease;
+        let attempt = Attempt {
+            worker: self.worker.clone(),
+            progress: self.progress.clone(),
+            task: reserved.task,
+            lease: lease.clone(),
+            stop: stop.clone(),
+        };
+        let id = self.attempts.spawn(attempt.run()).id();
+        self.running.insert(id, Running { lease, stop });
+    }
+
+    /// Frees the slot of an attempt that has ended; one that panicked has its failure handed in.
+    fn note_end(&mut self, ended: Result<(Id, ()), JoinError>) {
+        let id = match &ended {
+            Ok((id, ())) => *id,
+            Err(error) => error.id(),
+        };
+        let Some(Running { lease, stop }) = self.running.remove(&id) else {
+            return;
+        };
+        let panicked = ended.is_err_and(|error| error.is_panic());
+        if !panicked {
+            self.ended += 1;
+            return;
+        }
+        tracing::error!(task = %lease.task, "an attempt panicked");
+        let jobs = self.worker.store.jobs.clone();
+        let (panicked, holder) = (stop.clone(), lease.clone());
+        let hand_in = async move {
+            let message = "the work stopped because of a fault in the program".to_owned();
+            let failure = failure("panicked", message, Retry::Backoff);
+            hand_in::fail(&*jobs, &holder, &panicked, &failure).await;
+        };
+        let id = self.attempts.spawn(hand_in).id();
+        self.running.insert(id, Running { lease, stop });
+    }
+
+    /// Renews every lease, of waiting and of running tasks, and passes on what the store says of each.
+    async fn renew(&mut self) {
+        let waiting: Vec<_> = self.waiting.iter().map(|r| r.lease.clone()).collect();
+        let running: Vec<_> = self.running.values().map(|r| r.lease.clone()).collect();
+        let leases = [waiting, running].concat();
+        if leases.is_empty() {
+            return;
+        }
+        let held = match self
+            .worker
+            .store
+            .jobs
+            .extend(&leases, self.lease_time())
+            .await
+        {
+            Ok(held) => held,
+            Err(error) => {
+                tracing::warn!(queue = %self.queue, %error, "leases were not renewed");
+                return;
+            }
+        };
+        let told: HashMap<_, _> = leases.iter().zip(held).collect();
+        self.waiting
+            .retain(|reserved| told.get(&reserved.lease) != Some(&Held::Lost));
+        for running in self.running.values() {
+            match told.get(&running.lease) {
+                Some(Held::Lost) => running.stop.now(Why::Lost),
+                Some(Held::Cancelled) => running.stop.now(Why::Cancelled),
+                Some(Held::Yes) | None => {}
+            }
+        }
+    }
+
+    /// Hands back what waits, gives what runs the grace time, and then stops it and hands it back too.
+    async fn drain(&mut self, mut renewal: Interval) {
+        let waiting: Vec<_> = self.waiting.drain(..).map(|r| r.lease).collect();
+        hand_back(&self.worker, &waiting).await;
+        let grace = Duration::from_secs(self.worker.config.worker.grace);
+        // Work stops at its next checkpoint; that, too, shall be over when the grace time is.
+        let winding_down = (grace / 5).min(Duration::from_secs(3));
+        let began = Instant::now();
+        self.finish_until(began + (grace - winding_down), &mut renewal)
+            .await;
+        for running in self.running.values() {
+            running.stop.now(Why::Draining);
+        }
+        self.finish_until(began + grace, &mut renewal).await;
+        self.attempts.shutdown().await;
+        let left: Vec<_> = self.running.drain().map(|(_, r)| r.lease).collect();
+        hand_back(&self.worker, &left).await;
+    }
+
+    async fn finish_until(&mut self, deadline: Instant, renewal: &mut Interval) {
+        while !self.running.is_empty() {
+            tokio::select! {
+                Some(ended) = self.attempts.join_next_with_id() => self.note_end(ended),
+                _ = renewal.tick() => self.renew().await,
+                () = tokio::time::sleep_until(deadline) => break,
+            }
+        }
+    }
+
+    fn lease_time(&self) -> Duration {
+        Duration::from_secs(self.worker.config.worker.lease)
+    }
+
+    fn show(&self) {
+        let load = WorkerLoad {
+            running: self.running.len(),
+            waiting: self.waiting.len(),
+            concurrency: self.settings.concurrency,
+            done: self.ended,
+        };
+        self.loads.set(self.queue, load);
+    }
+}
+
+/// Never when there is no such time.
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time).await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,42 @@
+use std::sync::{Mutex, PoisonError};
+
+use tokio_util::sync::CancellationToken;
+
+/// Why running work shall stop; a later reason outweighs an earlier one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Why {
+    /// The job was cancelled: hand in a failure.
+    Cancelled,
+    /// The worker goes away: give the task back.
+    Draining,
+    /// The lease was lost: the result is nobody's.
+    Lost,
+}
+
+/// Tells one attempt to stop.
+#[derive(Debug, Default)]
+pub(super) struct Stop {
+    token: CancellationToken,
+    why: Mutex<Option<Why>>,
+}
+
+impl Stop {
+    pub(super) fn now(&self, why: Why) {
+        let mut slot = self.why.lock().unwrap_or_else(PoisonError::into_inner);
+        *slot = slot.max(Some(why));
+        self.token.cancel();
+    }
+
+    pub(super) fn why(&self) -> Option<Why> {
+        *self.why.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.why() == Some(Why::Lost)
+    }
+
+    /// Cancelled as soon as there is any reason.
+    pub(super) fn token(&self) -> &CancellationToken {
+        &self.token
+    }
+}
