@@ -63,9 +63,6 @@ impl Live {
                 self.tell(News::Attached { job: *job });
             }
         }
-        for job in batch.iter().flat_map(|effects| &effects.attached) {
-            self.tell(News::Attached { job: *job });
-        }
         for (queue, ready) in &self.ready {
             if batch.iter().any(|effects| effects.ready.contains(queue)) {
                 ready.notify_waiters();

@@ -1,0 +1,133 @@
+/** What the person is about to submit: pictures, model, options, formats; and its way to the server. */
+
+import * as api from "./api";
+import { announcer } from "./announce.svelte";
+import { catalogue } from "./catalogue.svelte";
+import { isTaken, named, same, small, type Picture } from "./pictures";
+import { fields, type Value } from "./options";
+import type { ModelInfo } from "./types";
+import { plural } from "./words";
+
+export class UploadForm {
+  models = $state.raw<ModelInfo[]>([]);
+  pictures = $state<Picture[]>([]);
+  model = $state("");
+  /** By model, by option; what is not there has its default. */
+  values = $state<Record<string, Record<string, Value>>>({});
+  formats = $state<string[]>([]);
+  /** Share sent, 0 to 1, while an upload runs. */
+  sent = $state<number | undefined>(undefined);
+  error = $state.raw<{ text: string; lines: string[] } | undefined>(undefined);
+  /** Files that were dropped or chosen but are no pictures. */
+  passedOver = $state("");
+  #number = 0;
+  /** Kept while the same submission is tried again, so that a lost answer makes no second job. */
+  #submission: { key: string; of: string } | undefined;
+  #upload: api.Upload | undefined;
+
+  get info(): ModelInfo | undefined {
+    return this.models.find(({ name }) => name === this.model);
+  }
+
+  async loadModels(): Promise<void> {
+    this.error = undefined;
+    try {
+      this.models = await api.models();
+      catalogue.models = this.models;
+      this.model ||= this.models[0]?.name ?? "";
+    } catch (error) {
+      this.#tell(error);
+    }
+  }
+
+  add(files: Iterable<File>): void {
+    const all = [...files];
+    const taken = all
+      .filter(isTaken)
+      .filter((file) => !this.pictures.some((picture) => same(picture.file, file)));
+    const passed = all.filter((file) => !isTaken(file)).map(({ name }) => name);
+    this.passedOver = passed.length ? `Only JPEG, PNG and WebP pictures are read; left out: ${passed.join(", ")}.` : "";
+    for (const file of taken) {
+      const key = ++this.#number;
+      this.pictures.push({ key, file: named(file, key), small: undefined });
+      void this.#shrink(key);
+    }
+    if (taken.length) {
+      this.error = undefined;
+      announcer.say(`${plural(taken.length, "picture")} added, ${this.pictures.length} in all.`);
+    }
+  }
+
+  remove(key: number): void {
+    this.pictures = this.pictures.filter((picture) => picture.key !== key);
+    this.error = undefined;
+  }
+
+  value(name: string): Value | undefined {
+    return this.values[this.model]?.[name];
+  }
+
+  set(name: string, value: Value | undefined): void {
+    const own = (this.values[this.model] ??= {});
+    if (value === undefined) delete own[name];
+    else own[name] = value;
+  }
+
+  /** Uploads; `taken` hears the job's id and the small pictures once the server has accepted. */
+  async submit(taken: (id: string, pictures: (string | null)[]) => void): Promise<void> {
+    const info = this.info;
+    if (!info || this.sent !== undefined || !this.pictures.length) return;
+    this.error = undefined;
+    this.sent = 0;
+    for (const picture of this.pictures) delete picture.refused;
+    const asked = fields(info, this.values[info.name] ?? {}, this.formats);
+    const submitted = [...this.pictures];
+    try {
+      this.#upload = api.upload(
+        submitted.map(({ file }) => file),
+        asked,
+        this.#keyOf(asked),
+        (share) => (this.sent = share),
+      );
+      const answer = await this.#upload.answer;
+      this.pictures = this.pictures.filter(({ key }) => !submitted.some((picture) => picture.key === key));
+      this.#submission = undefined;
+      taken(answer.job_id, submitted.map((picture) => picture.small ?? null));
+    } catch (error) {
+      this.#tell(error);
+    } finally {
+      this.sent = undefined;
+      this.#upload = undefined;
+    }
+  }
+
+  abort(): void {
+    this.#upload?.abort();
+  }
+
+  #keyOf(asked: [string, string][]): string {
+    const of = JSON.stringify([asked, this.pictures.map(({ key }) => key)]);
+    if (this.#submission?.of !== of) this.#submission = { key: api.submissionKey(), of };
+    return this.#submission.key;
+  }
+
+  async #shrink(key: number): Promise<void> {
+    const find = (): Picture | undefined => this.pictures.find((picture) => picture.key === key);
+    const file = find()?.file;
+    const made = file ? await small(file) : null;
+    const picture = find();
+    if (picture) picture.small = made;
+  }
+
+  /** Puts each line of a refusal beside its picture; the rest is told above the button. */
+  #tell(error: unknown): void {
+    if (!(error instanceof api.ApiError)) throw error;
+    if (error.status !== 0) this.#submission = undefined;
+    const left = error.lines.filter((line) => {
+      const picture = this.pictures.find(({ file }) => line.startsWith(`${file.name}: `));
+      if (picture) picture.refused = line.slice(picture.file.name.length + 2);
+      return !picture && !error.message.includes(line);
+    });
+    this.error = { text: error.message, lines: left };
+  }
+}
