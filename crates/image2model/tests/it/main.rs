@@ -1,4 +1,5 @@
 //! The service's stories, one module each, in one binary.
 
 mod layering;
+mod models_pass_outside_judges;
 mod requirements;
