@@ -1,21 +1,108 @@
 //! Composition root: builds the parts from the configuration and runs them on the caller's listener.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
+use anyhow::Context as _;
+use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::config::Config;
+use crate::{
+    artifacts::Artifacts,
+    capacity::disk::{ReadSpace, Space},
+    clock::{Clock, SystemClock},
+    config::Config,
+    http,
+    provider::LocalProvider,
+    service::{Parts, Service},
+    store,
+    worker::Worker,
+};
 
-/// Runs API, page and workers in one process on the embedded store until `shutdown` is cancelled, then drains.
-///
-/// # Errors
-/// One sentence when a part cannot be built.
-pub async fn run(
-    config: Arc<Config>,
-    listener: TcpListener,
-    shutdown: CancellationToken,
-) -> anyhow::Result<()> {
-    let _ = (config, listener, shutdown);
-    todo!()
+/// The built parts, not running yet.
+pub struct App {
+    worker: Worker,
+    metrics: PrometheusHandle,
 }
+
+impl App {
+    /// Opens store and artifacts in the data directory, which is this process's alone from now on.
+    ///
+    /// # Errors
+    /// One sentence when a part cannot be built.
+    pub fn open(config: Arc<Config>, metrics: PrometheusHandle) -> anyhow::Result<Self> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let store = store::embedded::open(&config.data_dir, clock.clone(), config.retry.policy())?;
+        let files = config.data_dir.join("artifacts");
+        let artifacts = Artifacts::local(&files)
+            .with_context(|| format!("cannot write to the data directory {}", files.display()))?;
+        let space: ReadSpace = Arc::new(|path| Space::of(path));
+        let worker = Worker {
+            store,
+            artifacts,
+            provider: Arc::new(LocalProvider::new(&config.worker)),
+            config,
+            clock,
+            space,
+        };
+        Ok(Self { worker, metrics })
+    }
+
+    /// Runs API, page and workers in one process until `shutdown` is cancelled, then drains within the grace time:
+    /// no new requests and tasks, event streams end, running work finishes or is handed back.
+    ///
+    /// # Errors
+    /// The listener broke.
+    pub async fn run(
+        self,
+        listener: TcpListener,
+        shutdown: CancellationToken,
+    ) -> anyhow::Result<()> {
+        let grace = Duration::from_secs(self.worker.config.worker.grace);
+        let beside = TaskTracker::new();
+        let service = self.service(beside.clone(), shutdown.clone());
+        let serving = async {
+            let served = http::serve(listener, service).await;
+            // Without a listener nobody could end the workers.
+            shutdown.cancel();
+            served
+        };
+        // A client that never ends its request must not hold up the end.
+        let over = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(grace).await;
+        };
+        let (served, ()) = tokio::join!(
+            async {
+                tokio::select! {
+                    served = serving => served,
+                    () = over => Ok(()),
+                }
+            },
+            self.worker.run(shutdown.clone()),
+        );
+        beside.close();
+        if tokio::time::timeout(LAST_WRITES, beside.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("requests were cut off at the end of the grace time");
+        }
+        served.context("the listener broke")
+    }
+
+    fn service(&self, beside: TaskTracker, shutdown: CancellationToken) -> Service {
+        let parts = Parts {
+            store: self.worker.store.clone(),
+            artifacts: self.worker.artifacts.clone(),
+            config: self.worker.config.clone(),
+            clock: self.worker.clock.clone(),
+            metrics: self.metrics.clone(),
+            space: self.worker.space.clone(),
+        };
+        Service::start(parts, beside, shutdown)
+    }
+}
+
+/// Time for what requests began and see through without their client, which is a transition or a file at most.
+const LAST_WRITES: Duration = Duration::from_secs(1);

@@ -1,6 +1,6 @@
 //! Room on the data directory's file system: one reading for retention, admission, health and metrics.
 
-use std::{io, path::Path};
+use std::{io, path::Path, sync::Arc};
 
 /// Room that is always left free, unless 5 % of the file system is less.
 const RESERVE: u64 = 5_000_000_000;
@@ -11,6 +11,9 @@ pub struct Space {
     pub total: u64,
     pub free: u64,
 }
+
+/// How the room on the data directory's file system is read: [`Space::of`] outside tests.
+pub type ReadSpace = Arc<dyn Fn(&Path) -> io::Result<Space> + Send + Sync>;
 
 impl Space {
     /// Reads the file system that holds `path`.

@@ -7,12 +7,14 @@
 mod layers;
 mod quantity;
 
-use std::path::PathBuf;
+use std::{path::PathBuf, time::Duration};
 
 pub use layers::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use quantity::{Keep, Memory};
 
 use serde::{Deserialize, Serialize};
+
+use crate::job::RetryPolicy;
 
 /// Every setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -80,6 +82,19 @@ pub struct RetrySettings {
     pub max_crashes: u32,
     pub base: f64,
     pub cap: f64,
+}
+
+impl RetrySettings {
+    /// As `job/` takes them.
+    #[must_use]
+    pub fn policy(&self) -> RetryPolicy {
+        RetryPolicy {
+            max_attempts: self.max_attempts,
+            max_crashes: self.max_crashes,
+            base: Duration::from_secs_f64(self.base),
+            cap: Duration::from_secs_f64(self.cap),
+        }
+    }
 }
 
 /// What one upload may hold.

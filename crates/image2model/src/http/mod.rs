@@ -18,6 +18,7 @@ mod models;
 mod page;
 mod plain;
 mod render;
+mod serve;
 mod status;
 mod stream;
 mod upload;
@@ -36,6 +37,8 @@ use tower_http::{
 };
 
 use crate::service::Service;
+
+pub use serve::serve;
 
 /// All routes over `service`. Serve it with the clients' addresses
 /// (`into_make_service_with_connect_info::<SocketAddr>()`): they are the flows of fair queueing.

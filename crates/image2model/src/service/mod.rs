@@ -12,7 +12,6 @@ mod standing;
 mod submission;
 
 use std::{
-    path::Path,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -22,7 +21,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     artifacts::{ArtifactError, Artifacts},
-    capacity::{disk::Space, host::Host},
+    capacity::{disk::ReadSpace, host::Host},
     clock::Clock,
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
@@ -86,9 +85,6 @@ impl From<ArtifactError> for ServiceError {
         }
     }
 }
-
-/// How the room on the data directory's file system is read.
-pub type ReadSpace = Arc<dyn Fn(&Path) -> std::io::Result<Space> + Send + Sync>;
 
 /// What a service is built from.
 pub struct Parts {

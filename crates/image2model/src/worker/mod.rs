@@ -20,13 +20,13 @@ mod stop;
 #[cfg(test)]
 mod tests;
 
-use std::{io, path::Path, sync::Arc};
+use std::sync::Arc;
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     artifacts::Artifacts,
-    capacity::disk::Space,
+    capacity::disk::ReadSpace,
     clock::Clock,
     config::Config,
     job::{Queue, WorkerId},
@@ -36,9 +36,6 @@ use crate::{
 
 use self::{pool::Pool, presence::Loads, progress::ProgressSink};
 
-/// How the room on the data directory's file system is read.
-pub type ReadSpace = Arc<dyn Fn(&Path) -> io::Result<Space> + Send + Sync>;
-
 /// What every pool shares.
 #[derive(Clone)]
 pub struct Worker {
@@ -47,7 +44,6 @@ pub struct Worker {
     pub provider: Arc<dyn Provider>,
     pub config: Arc<Config>,
     pub clock: Arc<dyn Clock>,
-    /// [`Space::of`] outside tests.
     pub space: ReadSpace,
 }
 
