@@ -2,6 +2,7 @@
 //! between them take turns. Most turns run at half size; the last ones settle the outline.
 
 use super::{
+    border::Seeds,
     maxflow::{Grid, STEPS},
     mixture::{Lab, Mixture},
     small::Small,
@@ -35,12 +36,15 @@ const LATER: [(usize, f32); 4] = [
 /// [`Error::Cancelled`].
 pub(super) fn cut(
     small: &Small,
-    background: &[bool],
+    seeds: &Seeds,
     observer: &dyn Observer,
 ) -> Result<Option<Vec<bool>>, Error> {
     let half = small.halved();
-    let half_background = halve(background, small.width);
-    let mut object: Vec<bool> = half_background.iter().map(|&b| !b).collect();
+    let sure = halve(&seeds.sure, small.width);
+    let mut object: Vec<bool> = halve(&seeds.likely, small.width)
+        .iter()
+        .map(|&b| !b)
+        .collect();
     let mut models = None;
     for _ in 0..COARSE_TURNS {
         observer.checkpoint(Step::Segment)?;
@@ -48,7 +52,7 @@ pub(super) fn cut(
         let Some(models) = &models else {
             return Ok(None);
         };
-        let next = turn(&half, &half_background, models);
+        let next = turn(&half, &sure, models);
         let changed = next.iter().zip(&object).filter(|(a, b)| a != b).count();
         object = next;
         if changed * 500 < object.len() {
@@ -62,7 +66,7 @@ pub(super) fn cut(
         let Some(models) = &models else {
             return Ok(None);
         };
-        object = turn(small, background, models);
+        object = turn(small, &seeds.sure, models);
     }
     Ok(Some(object).filter(|object| object.contains(&true) && object.contains(&false)))
 }

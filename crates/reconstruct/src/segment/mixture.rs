@@ -107,21 +107,24 @@ impl Gaussian {
         }
     }
 
-    /// Logarithm of the weighted density, less the constant that all share.
-    fn log_density(&self, colour: Lab) -> f32 {
+    /// Squared Mahalanobis distance.
+    fn distance(&self, colour: Lab) -> f32 {
         let [x, y, z] = [
             colour[0] - self.mean[0],
             colour[1] - self.mean[1],
             colour[2] - self.mean[2],
         ];
         let [xx, xy, xz, yy, yz, zz] = self.inverse;
-        let distance =
-            x * (xx * x + 2.0 * (xy * y + xz * z)) + y * (yy * y + 2.0 * yz * z) + zz * z * z;
-        self.log_weight - 0.5 * distance
+        x * (xx * x + 2.0 * (xy * y + xz * z)) + y * (yy * y + 2.0 * yz * z) + zz * z * z
+    }
+
+    /// Logarithm of the weighted density, less the constant that all share.
+    fn log_density(&self, colour: Lab) -> f32 {
+        self.log_weight - 0.5 * self.distance(colour)
     }
 }
 
-/// A mixture of up to five Gaussians.
+/// A mixture of Gaussians.
 #[derive(Debug, Clone)]
 pub(super) struct Mixture {
     parts: Vec<Gaussian>,
@@ -186,6 +189,24 @@ impl Mixture {
         Self {
             parts: used.map(|m| Gaussian::fit(m, total)).collect(),
         }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Distance between the means of two Gaussians, in the sum of their deviations along it.
+    pub(super) fn gap(&self, a: usize, b: usize) -> f32 {
+        let (a, b) = (&self.parts[a], &self.parts[b]);
+        let deviations =
+            |own: &Gaussian, other: &Gaussian| own.distance(other.mean).max(1e-6).sqrt();
+        1.0 / (1.0 / deviations(a, b) + 1.0 / deviations(b, a))
+    }
+
+    /// Distance between the means of two Gaussians.
+    pub(super) fn difference(&self, a: usize, b: usize) -> f32 {
+        let (a, b) = (self.parts[a].mean, self.parts[b].mean);
+        (0..3).map(|i| (a[i] - b[i]).powi(2)).sum::<f32>().sqrt()
     }
 
     /// Which Gaussian explains `colour` best.

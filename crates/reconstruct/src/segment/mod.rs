@@ -86,9 +86,9 @@ pub fn segment(
     }
     observer.checkpoint(Step::Segment)?;
     let small = small::Small::of(picture);
-    let found = grabcut::cut(&small, &border::background(&small), observer)?;
+    let found = grabcut::cut(&small, &border::seeds(&small), observer)?;
     let found = found
-        .map(|cut| regions::clean(cut, small.width))
+        .map(|cut| regions::clean(cut, &small))
         .filter(|cut| judge::stands_out(cut, &small));
     let Some(cut) = found else {
         let mut matte = Matte::whole(picture.width, picture.height);
