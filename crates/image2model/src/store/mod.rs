@@ -6,6 +6,8 @@
 //! It knows `job/` and nothing of HTTP, workers or artifacts. `embedded/` keeps it in SQLite; further
 //! implementations stand beside it and pass the same `conformance` suite.
 
+#[cfg(test)]
+mod conformance;
 pub mod embedded;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};

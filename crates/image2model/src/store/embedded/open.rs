@@ -41,6 +41,14 @@ pub fn open(
     clock: Arc<dyn Clock>,
     retry: RetryPolicy,
 ) -> Result<Store, OpenError> {
+    embedded(data_dir, clock, retry).map(Store::from)
+}
+
+pub(super) fn embedded(
+    data_dir: &Path,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+) -> Result<Embedded, OpenError> {
     let lock = lock(data_dir)?;
     let file = data_dir.join(FILE);
     let unusable =
@@ -57,8 +65,7 @@ pub fn open(
         live,
         clock,
         _lock: lock,
-    }
-    .into())
+    })
 }
 
 fn lock(data_dir: &Path) -> Result<File, OpenError> {

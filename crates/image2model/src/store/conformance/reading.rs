@@ -1,0 +1,165 @@
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Fixture, completion, new_job};
+use crate::{
+    job::{Fact, JobId, Owner, WorkerId},
+    store::{News, Progress, WorkerReport},
+};
+
+/// Eight items by eight workers at once; the watcher's news are the job's facts, in order and complete.
+pub(crate) async fn facts_are_numbered_without_gaps(it: Fixture) {
+    let mut watch = it.jobs().watch();
+    let ids = [it.submit("a", 8).await, it.submit("b", 8).await];
+    let work = it.reserve(16).await.into_iter().map(|task| {
+        let it = &it;
+        async move {
+            let lease = [task.lease];
+            it.jobs().start(&lease).await.unwrap();
+            let [lease] = lease;
+            it.complete(&lease).await;
+        }
+    });
+    futures::future::join_all(work).await;
+    let mut news: BTreeMap<JobId, Vec<Fact>> = BTreeMap::new();
+    while news.values().map(Vec::len).sum::<usize>() < 2 * 18 {
+        let piece = tokio::time::timeout(Duration::from_secs(10), watch.recv()).await;
+        let News::Facts { job, first, facts } = piece.expect("news in time").unwrap() else {
+            continue;
+        };
+        let known = news.entry(job).or_default();
+        assert_eq!(first as usize, known.len() + 1, "no gap, no repeat");
+        known.extend_from_slice(&facts);
+    }
+    for id in ids {
+        let facts = it.jobs().facts(id, 0).await.unwrap().unwrap();
+        assert_eq!(facts.len(), 1 + 8 + 8 + 1);
+        assert_eq!(news.get(&id), Some(&facts));
+        assert_eq!(it.job(id).await.facts, facts);
+        let rest = it.jobs().facts(id, 15).await.unwrap().unwrap();
+        assert_eq!(rest, facts[15..]);
+        let none = it.jobs().facts(id, 99).await.unwrap().unwrap();
+        assert!(none.is_empty());
+    }
+    assert_eq!(it.jobs().facts(JobId::random(), 0).await, Ok(None));
+}
+
+pub(crate) async fn a_page_follows_a_page(it: Fixture) {
+    let mut newest_first = Vec::new();
+    for n in 0..7 {
+        let mut other = new_job("a", 1);
+        other.owner = Owner("other".to_owned());
+        it.create(other).await;
+        newest_first.insert(0, it.submit("a", 1).await);
+        if n % 3 == 0 {
+            it.pass(Duration::from_millis(5));
+        }
+    }
+    let (mut seen, mut pages, mut after) = (Vec::new(), 0, None);
+    loop {
+        let page = it.jobs().list(&Owner::open(), after, 3).await.unwrap();
+        seen.extend(page.jobs.iter().map(|job| (job.created, job.id)));
+        pages += 1;
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!((pages, seen.len()), (3, 7));
+    assert!(seen.is_sorted_by(|a, b| a > b), "newest first, ties by id");
+    let mut listed: Vec<_> = seen.iter().map(|(_, id)| *id).collect();
+    listed.sort_unstable();
+    newest_first.sort_unstable();
+    assert_eq!(listed, newest_first);
+    let nobody = Owner("nobody".to_owned());
+    let page = it.jobs().list(&nobody, None, 3).await.unwrap();
+    assert!(page.jobs.is_empty() && page.next.is_none());
+    let exact = it.jobs().list(&Owner::open(), None, 7).await.unwrap();
+    assert!(exact.next.is_none(), "nothing follows a full last page");
+}
+
+pub(crate) async fn many_jobs_in_one_call(it: Fixture) {
+    let (a, b) = (it.submit("a", 1).await, it.submit("a", 2).await);
+    let found = it.jobs().jobs(&[b, JobId::random(), a, b]).await.unwrap();
+    let ids: Vec<_> = found.iter().map(|job| job.as_ref().map(|j| j.id)).collect();
+    assert_eq!(ids, [Some(b), None, Some(a), Some(b)]);
+    assert_eq!(it.jobs().job(JobId::random()).await, Ok(None));
+}
+
+pub(crate) async fn progress_never_goes_back(it: Fixture) {
+    let id = it.submit("a", 1).await;
+    let update = async |percent, step: &str| {
+        let progress = Progress {
+            item: id.item(1),
+            percent,
+            step: step.to_owned(),
+        };
+        it.jobs().progress(vec![progress]).await.unwrap();
+        let newest = it.jobs().newest_progress(id).await.unwrap();
+        newest.first().map(|p| (p.percent, p.step.clone()))
+    };
+    assert_eq!(update(5, "early").await, None, "not begun");
+    let lease = it.begin().await;
+    let mut watch = it.jobs().watch();
+    let at = |percent, step: &str| Some((percent, step.to_owned()));
+    assert_eq!(update(10, "decode").await, at(10, "decode"));
+    assert_eq!(update(60, "shape").await, at(60, "shape"));
+    assert_eq!(update(30, "decode").await, at(60, "shape"));
+    assert_eq!(update(60, "shape").await, at(60, "shape"));
+    for expected in [10, 60] {
+        let piece = tokio::time::timeout(Duration::from_secs(10), watch.recv()).await;
+        let piece = piece.expect("news in time").unwrap();
+        assert!(matches!(piece, News::Progress(p) if p.percent == expected));
+    }
+    let before = it.job(id).await;
+    assert_eq!(before.facts.len(), 2, "progress is no fact");
+    it.complete(&lease).await;
+    assert_eq!(update(90, "late").await, None, "ended");
+}
+
+pub(crate) async fn silent_workers_are_forgotten(it: Fixture) {
+    let report = |worker: &str| WorkerReport {
+        worker: worker.to_owned(),
+        queues: BTreeMap::new(),
+        seen: 0,
+    };
+    let alive = async || {
+        let workers = it.store().presence.workers().await.unwrap();
+        workers.into_iter().map(|w| w.worker).collect::<Vec<_>>()
+    };
+    for worker in ["b", "a", "c"] {
+        it.store().presence.report(report(worker)).await.unwrap();
+    }
+    assert_eq!(alive().await, ["a", "b", "c"]);
+    let gone = WorkerId("b".to_owned());
+    it.store().presence.forget(&gone).await.unwrap();
+    it.pass(Duration::from_secs(20));
+    it.store().presence.report(report("c")).await.unwrap();
+    assert_eq!(alive().await, ["a", "c"]);
+    it.pass(Duration::from_secs(20));
+    assert_eq!(alive().await, ["c"]);
+}
+
+pub(crate) async fn a_file_is_found_by_its_name(it: Fixture) {
+    let id = it.submit("a", 2).await;
+    let lease = it.begin().await;
+    it.complete(&lease).await;
+    let file = completion(&lease, "glb").files.remove(0);
+    let found = it.jobs().file(&file.name).await;
+    assert_eq!(found, Ok(Some((id, file.clone()))));
+    for name in ["", "x.glb", &format!("{id}-other.glb"), &"é".repeat(40)] {
+        assert_eq!(it.jobs().file(name).await, Ok(None), "{name}");
+    }
+    let keys = [
+        (id, file.key.clone()),
+        (id, "jobs/other".to_owned()),
+        (id, "uploads/2".to_owned()),
+        (JobId::random(), file.key),
+    ];
+    let named = it.jobs().named(&keys).await.unwrap();
+    assert_eq!(named, [true, false, true, false]);
+}
+
+pub(crate) async fn the_store_answers_a_ping(it: Fixture) {
+    assert_eq!(it.jobs().ping().await, Ok(()));
+    assert_eq!(it.jobs().ping().await, Ok(()));
+}

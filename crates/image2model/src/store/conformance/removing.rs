@@ -1,0 +1,105 @@
+use std::time::Duration;
+
+use super::{Fixture, completion, failure};
+use crate::{
+    job::{JobId, Owner, Queue, Timestamp, transition::Retry},
+    store::StoreError,
+};
+
+const QUEUE: Queue = Queue::Maintenance;
+const EVER: Timestamp = Timestamp(i64::MAX);
+
+async fn removable(it: &Fixture, before: Timestamp) -> Vec<JobId> {
+    it.jobs().removable(before, 99).await.unwrap()
+}
+
+pub(crate) async fn a_removed_job_leaves_nothing(it: Fixture) {
+    let id = it.completed().await;
+    let job = it.job(id).await;
+    let file = &job.items[0].files[0];
+    it.jobs().request_format(id.item(1), "stl").await.unwrap();
+    it.jobs().request_removal(id).await.unwrap();
+    it.jobs().request_removal(id).await.unwrap();
+    assert!(removable(&it, EVER).await.is_empty(), "on its way");
+    let refused = it.jobs().request_format(id.item(1), "ply").await;
+    assert!(matches!(refused, Err(StoreError::Conflict(_))));
+    assert_eq!(it.job(id).await, job, "readable until it is gone");
+    let converter = it.begin_from(Queue::BatchProcessing).await;
+    let lease = it.begin_from(QUEUE).await;
+    it.jobs().removed(&lease).await.unwrap();
+    assert_eq!(it.jobs().job(id).await, Ok(None));
+    assert_eq!(it.jobs().facts(id, 0).await, Ok(None));
+    assert_eq!(it.jobs().file(&file.name).await, Ok(None));
+    assert_eq!(it.jobs().task(&lease.task).await, Ok(None));
+    let key = [(id, file.key.clone())];
+    assert_eq!(it.jobs().named(&key).await, Ok(vec![false]));
+    let page = it.jobs().list(&Owner::open(), None, 9).await.unwrap();
+    assert!(page.jobs.is_empty());
+    assert!(it.jobs().depths().await.unwrap().is_empty());
+    let late = it
+        .jobs()
+        .complete(&converter, completion(&converter, "stl"));
+    assert_eq!(late.await, Err(StoreError::LeaseLost));
+    assert_eq!(it.jobs().removed(&lease).await, Err(StoreError::LeaseLost));
+}
+
+pub(crate) async fn only_ended_jobs_are_removed(it: Fixture) {
+    let id = it.submit("a", 1).await;
+    assert!(removable(&it, EVER).await.is_empty());
+    let early = it.jobs().request_removal(id).await;
+    assert!(matches!(early, Err(StoreError::Conflict(_))));
+    let unknown = it.jobs().request_removal(JobId::random()).await;
+    assert_eq!(unknown, Err(StoreError::NotFound));
+    let other = it.begin().await;
+    let removed = it.jobs().removed(&other).await;
+    assert!(
+        matches!(removed, Err(StoreError::Conflict(_))),
+        "other work"
+    );
+    it.complete(&other).await;
+    it.jobs().request_removal(id).await.unwrap();
+    let lease = it.begin_from(QUEUE).await;
+    let completed = it.jobs().complete(&lease, completion(&lease, "glb")).await;
+    assert!(matches!(completed, Err(StoreError::Conflict(_))));
+    it.jobs().removed(&lease).await.unwrap();
+}
+
+pub(crate) async fn the_oldest_end_is_removed_first(it: Fixture) {
+    let (first, second) = (it.submit("a", 1).await, it.submit("b", 1).await);
+    let (a, b) = (it.begin().await, it.begin().await);
+    it.pass(Duration::from_secs(1));
+    it.complete(&b).await;
+    it.pass(Duration::from_secs(1));
+    it.complete(&a).await;
+    assert_eq!(removable(&it, EVER).await, [second, first]);
+    assert_eq!(it.jobs().removable(EVER, 1).await, Ok(vec![second]));
+    let end = it.job(first).await.ended.unwrap();
+    assert_eq!(removable(&it, end).await, [second], "strictly before");
+    it.jobs().request_removal(second).await.unwrap();
+    assert_eq!(removable(&it, EVER).await, [first]);
+}
+
+pub(crate) async fn a_removal_that_died_is_done_again(it: Fixture) {
+    let id = it.completed().await;
+    it.jobs().request_removal(id).await.unwrap();
+    let died = it.begin_from(QUEUE).await;
+    it.lapse().await;
+    assert_eq!(it.jobs().removed(&died).await, Err(StoreError::LeaseLost));
+    assert!(it.jobs().job(id).await.unwrap().is_some());
+    let again = it.begin_from(QUEUE).await;
+    it.jobs().removed(&again).await.unwrap();
+    assert_eq!(it.jobs().job(id).await, Ok(None));
+}
+
+pub(crate) async fn a_given_up_removal_is_tried_anew(it: Fixture) {
+    let id = it.completed().await;
+    it.jobs().request_removal(id).await.unwrap();
+    let lease = it.begin_from(QUEUE).await;
+    it.jobs().fail(&lease, failure(Retry::Never)).await.unwrap();
+    assert_eq!(removable(&it, EVER).await, [id]);
+    it.jobs().request_removal(id).await.unwrap();
+    assert!(removable(&it, EVER).await.is_empty());
+    let again = it.begin_from(QUEUE).await;
+    it.jobs().removed(&again).await.unwrap();
+    assert!(it.jobs().dead(9).await.unwrap().is_empty());
+}
