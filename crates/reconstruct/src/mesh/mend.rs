@@ -7,19 +7,25 @@
 use std::collections::HashMap;
 
 use super::{
-    Mesh,
+    Mesh, area_vector,
     check::shells,
+    difference,
     fans::{Corner, Corners},
-    signed_volume,
+    length, signed_volume,
 };
+use crate::Bounds;
 
 /// How far a touching part is drawn back, as a share of its distance to its own neighbours.
 const RETREAT: f32 = 0.02;
+
+/// A triangle lower than this share of the mesh's size is flat: it would not outlast a change of unit.
+const FLAT: f64 = 4e-7;
 
 /// Mends `mesh` in place as far as that is possible; [`check`](super::check) tells whether it sufficed.
 pub(super) fn mend(mesh: &mut Mesh) {
     drop_folds(mesh);
     part_pinches(mesh);
+    turn_flat(mesh);
     drop_empty_shells(mesh);
     compact(mesh);
 }
@@ -80,6 +86,54 @@ fn retreat(mesh: &Mesh, from: [f32; 3], fan: &[Corner]) -> [f32; 3] {
         }
     }
     to
+}
+
+/// Turns the longest side of every flat triangle to join the two points beside it.
+fn turn_flat(mesh: &mut Mesh) {
+    let size = Bounds::of(&mesh.positions).size();
+    let least = FLAT * f64::from(size[0].max(size[1]).max(size[2]));
+    for _ in 0..4 {
+        let flat: Vec<(usize, usize)> = (0..mesh.triangles.len())
+            .filter_map(|t| flat_side(mesh, t, least).map(|side| (t, side)))
+            .collect();
+        if flat.is_empty() {
+            return;
+        }
+        let mut owners: HashMap<(u32, u32), usize> = HashMap::new();
+        for (t, &[a, b, c]) in mesh.triangles.iter().enumerate() {
+            owners.extend([((a, b), t), ((b, c), t), ((c, a), t)]);
+        }
+        for (t, side) in flat {
+            // Flipped already, as some other flat triangle's neighbour.
+            if flat_side(mesh, t, least) != Some(side) {
+                continue;
+            }
+            let [a, b, c] = [0, 1, 2].map(|k| mesh.triangles[t][(side + k) % 3]);
+            let Some(&over) = owners.get(&(b, a)) else {
+                continue;
+            };
+            let Some(&d) = mesh.triangles[over].iter().find(|&&v| v != a && v != b) else {
+                continue;
+            };
+            if over == t || d == c || owners.contains_key(&(c, d)) || owners.contains_key(&(d, c)) {
+                continue;
+            }
+            mesh.triangles[t] = [a, d, c];
+            mesh.triangles[over] = [d, b, c];
+            owners.remove(&(a, b));
+            owners.remove(&(b, a));
+            owners.extend([((a, d), t), ((d, c), t), ((c, a), t)]);
+            owners.extend([((d, b), over), ((b, c), over), ((c, d), over)]);
+        }
+    }
+}
+
+/// Where the longest side of `triangle` starts, if it is flat.
+fn flat_side(mesh: &Mesh, triangle: usize, least: f64) -> Option<usize> {
+    let corners = mesh.corners(triangle);
+    let sides = [0, 1, 2].map(|k| length(difference(corners[(k + 1) % 3], corners[k])));
+    let longest = (0..3).max_by(|&a, &b| sides[a].total_cmp(&sides[b]))?;
+    (length(area_vector(corners)) < least * sides[longest]).then_some(longest)
 }
 
 fn drop_empty_shells(mesh: &mut Mesh) {
