@@ -86,10 +86,7 @@ impl Corners {
         let mut seen = 0;
         let mut at = 0;
         // Most vertices are one fan: walk it without taking memory.
-        loop {
-            let Ok(turn) = corners.binary_search_by_key(&corners[at].previous, |c| c.next) else {
-                break;
-            };
+        while let Ok(turn) = corners.binary_search_by_key(&corners[at].previous, |c| c.next) {
             at = turn;
             seen += 1;
             if at == 0 || seen > corners.len() {

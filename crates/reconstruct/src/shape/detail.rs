@@ -1,6 +1,6 @@
 //! Fine relief from the photo's shading.
 
-use super::{field::Field, luma};
+use super::{field::Field, luma::Light};
 use crate::{Error, Observer, Options, image::Picture, segment::Matte};
 
 /// Differences of brightness below this are taken for noise.
@@ -31,10 +31,18 @@ pub(super) fn fine_relief(
     let near = 0.9 * spacing / cell;
     // Shading of this width is form, which the body has already; what is finer is detail.
     let wide = (size / 18.0 / cell).max(2.5 * near);
-    let mut fine = luma::brightness(picture, matte, step, near, observer)?;
-    let coarse = luma::brightness(picture, matte, step, wide, observer)?;
+    // The surroundings are smooth, so a coarse raster holds them as well.
+    let times = (wide / 2.0).floor().max(1.0) as usize;
+    let light = Light::of(picture, matte, step, observer)?;
+    let coarse = light
+        .shrunk(times)
+        .smoothed(wide / times as f32, observer)?;
+    let mut fine = light.smoothed(near, observer)?;
     let rise = options.detail * RISE * size;
-    for (value, around) in fine.values.iter_mut().zip(&coarse.values) {
+    let columns = fine.columns;
+    for (at, value) in fine.values.iter_mut().enumerate() {
+        let centre = |index: usize| (index as f32 + 0.5) * cell;
+        let around = coarse.sample(centre(at % columns), centre(at / columns));
         let difference = *value - around;
         let kept = (difference.abs() - NOISE).max(0.0).copysign(difference);
         *value = rise * (kept / STRONG).tanh();

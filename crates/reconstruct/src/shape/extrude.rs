@@ -157,7 +157,7 @@ fn cap(
 
 /// The rings moved to their inside by `width`, less where they are too narrow for it.
 fn draw_in(rings: &[Ring], width: f32, observer: &dyn Observer) -> Result<Vec<Ring>, Error> {
-    let mitres: Vec<Ring> = rings.iter().map(|ring| ring_mitres(ring)).collect();
+    let mitres: Vec<Ring> = rings.iter().map(ring_mitres).collect();
     let mut widths: Vec<Vec<f32>> = rings.iter().map(|r| vec![width; r.len()]).collect();
     let moved = |widths: &[Vec<f32>]| -> Vec<Ring> {
         (0..rings.len())

@@ -48,11 +48,39 @@ impl Field {
         }
     }
 
+    /// The mean of each square of `times` by `times` cells; what lies over the end counts as outside.
+    pub(super) fn shrunk(&self, times: usize) -> Self {
+        let (columns, rows) = (self.columns.div_ceil(times), self.rows.div_ceil(times));
+        let share = 1.0 / (times * times) as f32;
+        let mut values = vec![0.0; columns * rows];
+        for (j, row) in self.values.chunks_exact(self.columns).enumerate() {
+            let into = &mut values[j / times * columns..][..columns];
+            for (sum, cells) in into.iter_mut().zip(row.chunks(times)) {
+                let missing = (times - cells.len()) as f32 * self.outside;
+                *sum += share * (cells.iter().sum::<f32>() + missing);
+            }
+        }
+        let missing = share * (rows * times - self.rows) as f32 * times as f32 * self.outside;
+        for value in &mut values[(rows - 1) * columns..] {
+            *value += missing;
+        }
+        Self {
+            columns,
+            rows,
+            cell: self.cell * times as f32,
+            values,
+            ..*self
+        }
+    }
+
     /// Gaussian blur with a standard deviation of `sigma` cells.
     ///
     /// # Errors
     /// [`Error::Cancelled`].
     pub(super) fn blur(&mut self, sigma: f32, observer: &dyn Observer) -> Result<(), Error> {
+        if sigma <= 0.0 {
+            return Ok(());
+        }
         let kernel = gaussian(sigma);
         let reach = kernel.len() - 1;
         let mut line = vec![0.0; self.columns.max(self.rows) + 2 * reach];

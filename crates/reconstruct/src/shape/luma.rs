@@ -3,38 +3,56 @@
 use super::field::Field;
 use crate::{Error, Observer, Step, image::Picture, segment::Matte};
 
-/// Brightness from 0 to 1 (Rec. 709 weights on sRGB values) averaged over cells of `step` pixels and smoothed
-/// by `sigma` cells. Only what `matte` shows counts, so that a background does not reach in over the outline;
-/// where nothing shows, the mean stands.
-///
-/// # Errors
-/// [`Error::Cancelled`].
-pub(super) fn brightness(
-    picture: &Picture,
-    matte: &Matte,
-    step: usize,
-    sigma: f32,
-    observer: &dyn Observer,
-) -> Result<Field, Error> {
-    let (mut light, mut weight) = sums(picture, matte, step, observer)?;
-    let (all_light, all_weight) = (
-        light.values.iter().sum::<f32>(),
-        weight.values.iter().sum::<f32>(),
-    );
-    let mean = if all_weight > 0.0 {
-        all_light / all_weight
-    } else {
-        0.5
-    };
-    if sigma > 0.0 {
+/// Brightness from 0 to 1 (Rec. 709 weights on sRGB values) averaged over cells. Only what the matte shows
+/// counts, so that a background does not reach in over the outline.
+pub(super) struct Light {
+    /// Brightness times weight, and weight, of each cell.
+    light: Field,
+    weight: Field,
+}
+
+impl Light {
+    /// In cells of `step` pixels.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(super) fn of(
+        picture: &Picture,
+        matte: &Matte,
+        step: usize,
+        observer: &dyn Observer,
+    ) -> Result<Self, Error> {
+        let (light, weight) = sums(picture, matte, step, observer)?;
+        Ok(Self { light, weight })
+    }
+
+    /// The same in cells `times` as large.
+    pub(super) fn shrunk(&self, times: usize) -> Self {
+        Self {
+            light: self.light.shrunk(times),
+            weight: self.weight.shrunk(times),
+        }
+    }
+
+    /// The brightness, smoothed by `sigma` cells; where nothing shows, the mean stands.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub(super) fn smoothed(self, sigma: f32, observer: &dyn Observer) -> Result<Field, Error> {
+        let Self {
+            mut light,
+            mut weight,
+        } = self;
+        let whole: f32 = weight.values.iter().sum();
+        let mean = light.values.iter().sum::<f32>() / whole.max(1e-3);
         light.blur(sigma, observer)?;
         weight.blur(sigma, observer)?;
+        for (value, &weight) in light.values.iter_mut().zip(&weight.values) {
+            *value = if weight > 1e-3 { *value / weight } else { mean };
+        }
+        light.clamped = true;
+        Ok(light)
     }
-    for (value, &weight) in light.values.iter_mut().zip(&weight.values) {
-        *value = if weight > 1e-3 { *value / weight } else { mean };
-    }
-    light.clamped = true;
-    Ok(light)
 }
 
 /// Light times weight, and weight, of each cell.

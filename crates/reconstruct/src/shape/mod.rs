@@ -58,7 +58,7 @@ impl Fineness {
     pub fn ladder(limit: u32) -> [Self; 6] {
         // Simplification pays for adaptive triangles; large meshes are fine enough without.
         let surplus = match limit {
-            0..=40_000 => 2.2,
+            0..=40_000 => 2.6,
             40_001..=80_000 => 1.6,
             80_001..=120_000 => 1.25,
             _ => 0.9,

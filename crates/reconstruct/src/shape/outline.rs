@@ -90,7 +90,7 @@ fn add_square(field: &Field, i: usize, j: usize, next: &mut BTreeMap<usize, usiz
 
 fn crossing(field: &Field, edge: usize) -> [f32; 2] {
     let cell = edge / 2;
-    let other = if edge % 2 == 0 {
+    let other = if edge.is_multiple_of(2) {
         cell + 1
     } else {
         cell + field.columns

@@ -185,12 +185,11 @@ impl Plan {
     }
 
     fn add_inner(&mut self, around: &[u32]) -> u32 {
-        let mut middle = [0.0; 2];
-        for &v in around {
-            for axis in 0..2 {
-                middle[axis] += self.points[v as usize][axis] / around.len() as f32;
-            }
-        }
+        let share = 1.0 / around.len() as f32;
+        let middle = around.iter().fold([0.0; 2], |[x, y], &v| {
+            let p = self.points[v as usize];
+            [x + share * p[0], y + share * p[1]]
+        });
         self.points.push(middle);
         self.rim.push(false);
         self.points.len() as u32 - 1

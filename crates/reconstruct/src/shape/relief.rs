@@ -3,7 +3,7 @@
 //! The whole picture becomes a rectangular plate on a regular grid, with a plain border if asked for; a cut-out
 //! becomes a plate in the outline's shape. Side walls are upright and the underside is flat at z = 0.
 
-use super::{Scale, field::Field, luma, plan::Plan};
+use super::{Scale, field::Field, luma::Light, plan::Plan};
 use crate::{
     Error, Observer, Options, Step,
     image::Picture,
@@ -42,7 +42,7 @@ impl Heights {
         observer: &dyn Observer,
     ) -> Result<Self, Error> {
         let step = spacing.floor().max(1.0) as usize;
-        let field = luma::brightness(picture, matte, step, 0.5, observer)?;
+        let field = Light::of(picture, matte, step, observer)?.smoothed(0.5, observer)?;
         let (dark, bright) = span(&field);
         Ok(Self {
             field,
