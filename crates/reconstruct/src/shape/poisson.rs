@@ -293,3 +293,86 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
 fn norm(a: &[f64]) -> f64 {
     dot(a, a).sqrt()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::field::Field;
+    use super::*;
+    use crate::Silent;
+
+    /// A plan of what lies inside, one pixel a cell.
+    fn plan(side: usize, spacing: f32, inside: impl Fn(f32, f32) -> f32) -> Plan {
+        let values = (0..side * side)
+            .map(|i| inside((i % side) as f32 + 0.5, (i / side) as f32 + 0.5))
+            .collect();
+        let field = Field {
+            columns: side,
+            rows: side,
+            cell: 1.0,
+            origin: [0.0; 2],
+            values,
+            outside: -1.0,
+            clamped: false,
+        };
+        Plan::of(&field, spacing, 0.0, usize::MAX, &Silent).unwrap()
+    }
+
+    fn disc(x: f32, y: f32) -> f32 {
+        80.0 - (x - 100.0).hypot(y - 100.0)
+    }
+
+    #[test]
+    fn a_disc_has_the_height_that_is_known() {
+        let plan = plan(200, 2.0, disc);
+        let heights = heights(&plan, 2.0, &Silent).unwrap();
+        // A tenth of a pixel at the outline is worth 16.
+        for (p, height) in plan.points.iter().zip(&heights) {
+            let radius = f64::from((p[0] - 100.0).hypot(p[1] - 100.0));
+            let known = 80.0_f64.powi(2) - radius * radius;
+            assert!(
+                (height - known).abs() < 20.0,
+                "{height} against {known} at {p:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn it_converges_fast_on_odd_domains_too() {
+        let comb = |x: f32, y: f32| {
+            let tooth = (x * 0.4).sin() * 3.0 + 0.5;
+            tooth
+                .max(y - 170.0)
+                .min(190.0 - y)
+                .min(x - 5.0)
+                .min(195.0 - x)
+        };
+        let spiral = |x: f32, y: f32| {
+            let (u, v) = (x - 100.0, y - 100.0);
+            ((u.hypot(v) * 0.5 + v.atan2(u)).sin() * 4.0).min(disc(x, y))
+        };
+        let islands = |x: f32, y: f32| (x * 0.3).sin() * (y * 0.3).cos() - 0.3;
+        let domains: [&dyn Fn(f32, f32) -> f32; 4] = [&disc, &comb, &spiral, &islands];
+        for (number, domain) in domains.into_iter().enumerate() {
+            for spacing in [1.3, 3.0] {
+                let plan = plan(200, spacing, domain);
+                let places: Vec<[f32; 2]> = (0..plan.points.len())
+                    .filter(|&v| !plan.rim[v])
+                    .map(|v| plan.points[v])
+                    .collect();
+                let mut unknown = vec![u32::MAX; plan.points.len()];
+                let inner = (0..plan.points.len()).filter(|&v| !plan.rim[v]);
+                for (name, v) in inner.enumerate() {
+                    unknown[v] = name as u32;
+                }
+                let (matrix, load) = assemble(&plan, &unknown, places.len());
+                let hierarchy = Hierarchy::over(matrix, &places, spacing);
+                let (x, iterations) = hierarchy.solve(&load, &Silent).unwrap();
+                assert!(iterations < 60, "domain {number}: {iterations} iterations");
+                let mut product = vec![0.0; x.len()];
+                hierarchy.levels[0].matrix.multiply(&x, &mut product);
+                let rest: Vec<f64> = load.iter().zip(&product).map(|(a, b)| a - b).collect();
+                assert!(norm(&rest) <= 2.0 * TOLERANCE * norm(&load));
+            }
+        }
+    }
+}

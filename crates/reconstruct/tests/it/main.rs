@@ -2,7 +2,9 @@
 
 mod decode;
 mod draw;
+mod drawn;
 mod files;
+mod pipeline;
 mod robust;
 mod segment;
 mod shape;
