@@ -28,6 +28,7 @@ const PREVIEW: preview::View = preview::View {
 /// Makes models on a bounded number of blocking threads under a byte budget.
 #[derive(Debug, Clone)]
 pub struct LocalProvider {
+    all_threads: usize,
     threads: Arc<Semaphore>,
     budget: Budget,
     limits: Limits,
@@ -41,8 +42,10 @@ impl LocalProvider {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             threads => threads,
         };
+        let threads = threads.min(Semaphore::MAX_PERMITS);
         Self {
-            threads: Arc::new(Semaphore::new(threads.min(Semaphore::MAX_PERMITS))),
+            all_threads: threads,
+            threads: Arc::new(Semaphore::new(threads)),
             budget: Budget::new(settings.memory.of(memory_limit())),
             limits: Limits::default(),
         }
@@ -76,6 +79,11 @@ impl LocalProvider {
 
 #[async_trait]
 impl Provider for LocalProvider {
+    /// One more than there are threads: it is read or handed in while the others are computed.
+    fn at_once(&self) -> usize {
+        self.all_threads + 1
+    }
+
     async fn generate(
         &self,
         image: Bytes,

@@ -40,6 +40,12 @@ pub type OnProgress = std::sync::Arc<dyn Fn(u8, &'static str) + Send + Sync>;
 /// Makes models.
 #[async_trait]
 pub trait Provider: Send + Sync {
+    /// Images that it can really work on at once: a pool begins no more, so that work which is said to have
+    /// begun has, and an image that brings the process down takes few others with it.
+    fn at_once(&self) -> usize {
+        usize::MAX
+    }
+
     /// Makes a model and the asked formats of one image. GLB is always among them. `stem` names what stands
     /// inside archives.
     ///

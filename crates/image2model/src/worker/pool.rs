@@ -34,6 +34,8 @@ pub(super) struct Pool {
     queue: Queue,
     id: WorkerId,
     settings: config::Pool,
+    /// Tasks begun at once: the configured concurrency, or what the provider can really do when that is less.
+    slots: usize,
     loads: Loads,
     progress: ProgressSink,
     /// Reserved, not begun.
@@ -61,8 +63,14 @@ impl Pool {
         loads: Loads,
         progress: ProgressSink,
     ) -> Self {
+        let settings = worker.config.workers.of(queue);
+        let able = match queue {
+            Queue::Maintenance => usize::MAX,
+            _ => worker.provider.at_once().max(1),
+        };
         Self {
-            settings: worker.config.workers.of(queue),
+            settings,
+            slots: settings.concurrency.min(able),
             worker,
             queue,
             id,
@@ -78,11 +86,8 @@ impl Pool {
         }
     }
 
-    /// Works until `drain`, then drains. A pool of no concurrency does nothing.
+    /// Works until `drain`, then drains.
     pub(super) async fn run(mut self, drain: CancellationToken) {
-        if self.settings.concurrency == 0 {
-            return;
-        }
         let jobs = self.worker.store.jobs.clone();
         // Kept over the rounds, so that a hint that comes while the pool is busy is not missed.
         let mut ready = jobs.wait_for_ready(self.queue);
@@ -158,7 +163,7 @@ impl Pool {
 
     /// Starts as many waiting tasks as there are free slots, in one transition.
     async fn begin(&mut self) -> Result<(), StoreError> {
-        let free = self.settings.concurrency - self.running.len();
+        let free = self.slots.saturating_sub(self.running.len());
         let next = free.min(self.waiting.len());
         if next == 0 {
             return Ok(());
@@ -295,7 +300,7 @@ impl Pool {
         let load = WorkerLoad {
             running: self.running.len(),
             waiting: self.waiting.len(),
-            concurrency: self.settings.concurrency,
+            concurrency: self.slots,
             done: self.ended,
         };
         self.loads.set(self.queue, load);

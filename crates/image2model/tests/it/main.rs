@@ -3,3 +3,5 @@
 mod layering;
 mod models_pass_outside_judges;
 mod requirements;
+mod restart;
+mod support;

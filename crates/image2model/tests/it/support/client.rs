@@ -1,0 +1,171 @@
+use std::{collections::BTreeMap, net::IpAddr};
+
+use reqwest::{
+    StatusCode,
+    multipart::{Form, Part},
+};
+use serde_json::Value;
+
+/// One client of a server, by its own address.
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+}
+
+/// An answer: its status and its body as JSON.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Value,
+}
+
+/// One event of a stream.
+#[derive(Debug, Clone)]
+pub(crate) struct Event {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    pub(crate) data: Value,
+}
+
+impl Event {
+    /// The fact's number; `None` of progress and heartbeats.
+    pub(crate) fn fact(&self) -> Option<u32> {
+        self.id.parse().ok()
+    }
+}
+
+impl Client {
+    pub(crate) fn new(port: u16) -> Self {
+        Self::from([127, 0, 0, 1].into(), port)
+    }
+
+    /// A client that is seen to come from `address`, its flow in fair queueing.
+    pub(crate) fn from(address: IpAddr, port: u16) -> Self {
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .local_address(address)
+            .build()
+            .unwrap();
+        Self {
+            http,
+            base: format!("http://127.0.0.1:{port}/api/v1"),
+        }
+    }
+
+    /// Uploads pictures as one job with options. An error means that no whole answer came.
+    pub(crate) async fn upload(
+        &self,
+        pictures: &[Vec<u8>],
+        options: &[(&str, &str)],
+        key: Option<&str>,
+    ) -> reqwest::Result<Sent> {
+        let mut form = Form::new();
+        for (number, picture) in (1..).zip(pictures) {
+            let part = Part::bytes(picture.clone())
+                .file_name(format!("{number}.png"))
+                .mime_str("image/png")?;
+            form = form.part("files", part);
+        }
+        for (name, value) in options {
+            form = form.text((*name).to_owned(), (*value).to_owned());
+        }
+        let mut request = self.http.post(format!("{}/upload/", self.base));
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        answer(request.multipart(form)).await
+    }
+
+    /// Uploads pictures, which must be accepted: the job's id.
+    pub(crate) async fn submit(&self, pictures: &[Vec<u8>], options: &[(&str, &str)]) -> String {
+        let sent = self.upload(pictures, options, None).await.unwrap();
+        assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
+        sent.body["job_id"].as_str().unwrap().to_owned()
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Sent {
+        let request = self.http.get(format!("{}{path}", self.base));
+        answer(request).await.unwrap()
+    }
+
+    pub(crate) async fn post(&self, path: &str) -> Sent {
+        let request = self.http.post(format!("{}{path}", self.base));
+        answer(request).await.unwrap()
+    }
+
+    /// A file's bytes.
+    pub(crate) async fn bytes(&self, path: &str) -> (StatusCode, Vec<u8>) {
+        let got = self
+            .http
+            .get(format!("{}{path}", self.base))
+            .send()
+            .await
+            .unwrap();
+        (got.status(), got.bytes().await.unwrap().to_vec())
+    }
+
+    pub(crate) async fn job(&self, id: &str) -> Value {
+        let sent = self.get(&format!("/jobs/{id}")).await;
+        assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
+        sent.body
+    }
+
+    /// Every event of a job until its stream ends, which it does with the job.
+    pub(crate) async fn events(&self, id: &str) -> Vec<Event> {
+        let mut events = Vec::new();
+        self.follow(id, |event| {
+            events.push(event);
+            false
+        })
+        .await;
+        events
+    }
+
+    /// Hands on a job's events until `enough` or the stream's end.
+    pub(crate) async fn follow(&self, id: &str, mut enough: impl FnMut(Event) -> bool) {
+        let path = format!("{}/status/tasks/{id}/stream", self.base);
+        let mut stream = self.http.get(path).send().await.unwrap();
+        assert_eq!(stream.status(), StatusCode::OK);
+        let mut buffer = Vec::new();
+        while let Some(chunk) = stream.chunk().await.unwrap() {
+            buffer.extend_from_slice(&chunk);
+            while let Some(end) = buffer.windows(2).position(|two| two == b"\n\n") {
+                let text: Vec<u8> = buffer.drain(..end + 2).collect();
+                if parsed(&String::from_utf8(text).unwrap()).is_some_and(&mut enough) {
+                    return;
+                }
+            }
+        }
+    }
+
+    /// The job as it has ended.
+    pub(crate) async fn ended(&self, id: &str) -> Value {
+        self.events(id).await;
+        self.job(id).await
+    }
+}
+
+async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Sent> {
+    let got = request.send().await?;
+    let status = got.status();
+    let text = got.text().await?;
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok(Sent { status, body })
+}
+
+/// `None` for a comment.
+fn parsed(text: &str) -> Option<Event> {
+    let fields: BTreeMap<_, _> = text
+        .lines()
+        .filter_map(|line| line.split_once(':'))
+        .map(|(name, value)| (name, value.trim_start()))
+        .collect();
+    let data = serde_json::from_str(fields.get("data")?).unwrap();
+    let field = |name| fields.get(name).copied().unwrap_or_default().to_owned();
+    Some(Event {
+        id: field("id"),
+        name: field("event"),
+        data,
+    })
+}
