@@ -41,15 +41,6 @@ pub(super) enum TaskRef {
     Item(ItemId),
 }
 
-impl TaskRef {
-    pub(super) fn job(self) -> JobId {
-        match self {
-            Self::Job(job) => job,
-            Self::Item(item) => item.job(),
-        }
-    }
-}
-
 /// # Errors
 /// 400 when `text` is no UUID.
 pub(super) fn task_ref(text: &str) -> Result<TaskRef, Problem> {

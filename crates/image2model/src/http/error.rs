@@ -188,7 +188,6 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
 }
 
 /// A handler panicked; the panic hook has logged it.
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands it over")]
 pub(super) fn panicked(_cause: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.").into_response()
 }

@@ -124,7 +124,7 @@ impl Form<'_> {
         let name = base_name(field.file_name().unwrap_or_default()).to_owned();
         let media_type = field.content_type().unwrap_or_default().to_owned();
         if let Err(reason) = check(&name, &media_type) {
-            self.refuse(name, reason, false);
+            self.refuse(&name, reason, false);
             return Ok(());
         }
         let mut image = self.submission.receive().await?;
@@ -133,7 +133,7 @@ impl Form<'_> {
             if image.size() + chunk.len() as u64 > limit {
                 image.abort().await;
                 self.refuse(
-                    name,
+                    &name,
                     format!("the file is over the limit of {limit} bytes"),
                     true,
                 );
@@ -143,7 +143,7 @@ impl Form<'_> {
         }
         if image.size() == 0 {
             image.abort().await;
-            self.refuse(name, "the file is empty".to_owned(), false);
+            self.refuse(&name, "the file is empty".to_owned(), false);
             return Ok(());
         }
         Ok(self.submission.keep(image, name, media_type).await?)
@@ -193,9 +193,9 @@ impl Form<'_> {
         Ok(())
     }
 
-    fn refuse(&mut self, name: String, reason: String, too_large: bool) {
+    fn refuse(&mut self, name: &str, reason: String, too_large: bool) {
         self.refused.push(Refused {
-            name: shortened(&name),
+            name: shortened(name),
             reason,
             too_large,
         });

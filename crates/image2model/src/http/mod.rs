@@ -82,17 +82,17 @@ pub fn router(service: Service) -> Router {
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn(health::count))
-                .layer(from_fn(error::finish))
-                .layer(CatchPanicLayer::custom(error::panicked))
-                .layer(from_fn_with_state(service.clone(), guard::check))
-                .layer(guard::cors(&service.config.http))
                 .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
                 .layer(default_header(header::X_FRAME_OPTIONS, "DENY"))
                 .layer(default_header(header::REFERRER_POLICY, "same-origin"))
                 .layer(default_header(
                     header::CONTENT_SECURITY_POLICY,
                     "default-src 'none'; frame-ancestors 'none'",
-                )),
+                ))
+                .layer(from_fn(error::finish))
+                .layer(CatchPanicLayer::custom(error::panicked))
+                .layer(from_fn_with_state(service.clone(), guard::check))
+                .layer(guard::cors(&service.config.http)),
         )
         .with_state(service);
 

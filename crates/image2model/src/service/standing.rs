@@ -1,6 +1,7 @@
 //! How the service stands: its components, the machine, and how long results are kept.
 
 use std::{
+    fmt,
     sync::PoisonError,
     time::{Duration, Instant},
 };
@@ -9,7 +10,7 @@ use crate::{
     capacity::{disk::Space, host::Load, metrics::State},
     config::Keep,
     job::Timestamp,
-    store::WorkerReport,
+    store::{StoreError, WorkerReport},
 };
 
 use super::Service;
@@ -122,7 +123,7 @@ impl Service {
     async fn store_component(&self) -> Component {
         let asked = Instant::now();
         let answer = self.store.jobs.ping().await;
-        component("redis", asked, answer.map_err(|error| error.to_string()))
+        component("redis", asked, answer.as_ref().copied())
     }
 
     /// Without a live worker nothing is made, but uploads are still taken: degraded.
@@ -130,17 +131,14 @@ impl Service {
         let asked = Instant::now();
         match self.store.presence.workers().await {
             Ok(workers) => {
-                let mut celery = component("celery", asked, Ok(()));
+                let mut celery = component::<StoreError>("celery", asked, Ok(()));
                 if workers.is_empty() {
                     celery.health = Health::Degraded;
                     celery.note = Some("no worker is alive".to_owned());
                 }
                 (workers, celery)
             }
-            Err(error) => (
-                Vec::new(),
-                component("celery", asked, Err(error.to_string())),
-            ),
+            Err(error) => (Vec::new(), component("celery", asked, Err(&error))),
         }
     }
 
@@ -148,7 +146,7 @@ impl Service {
         let asked = Instant::now();
         match (self.space)(&self.config.data_dir) {
             Ok(space) => {
-                let mut disk = component("disk_space", asked, Ok(()));
+                let mut disk = component::<std::io::Error>("disk_space", asked, Ok(()));
                 let used = space.used_percent();
                 if used > DISK_DEGRADED {
                     disk.note = Some(format!("{used:.1} % of the disk is in use"));
@@ -159,7 +157,7 @@ impl Service {
                 }
                 (Some(space), disk)
             }
-            Err(error) => (None, component("disk_space", asked, Err(error.to_string()))),
+            Err(error) => (None, component("disk_space", asked, Err(&error))),
         }
     }
 
@@ -178,8 +176,12 @@ impl Service {
     }
 }
 
-fn component(name: &'static str, asked: Instant, answer: Result<(), String>) -> Component {
-    if let Err(error) = &answer {
+fn component<E: fmt::Display>(
+    name: &'static str,
+    asked: Instant,
+    answer: Result<(), &E>,
+) -> Component {
+    if let Err(error) = answer {
         tracing::warn!(component = name, %error, "a component is unhealthy");
     }
     Component {

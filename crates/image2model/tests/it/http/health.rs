@@ -1,0 +1,139 @@
+use image2model::{capacity::disk::Space, store::WorkerReport};
+
+use super::{Api, GB, assert_problem};
+
+#[tokio::test]
+async fn the_plain_health_answers_under_all_its_paths() {
+    let api = Api::new();
+    for path in ["/health", "/health/", "/api/v1/health", "/api/v1/health/"] {
+        let body = api.get(path).await.json();
+        assert_eq!(body["status"], "healthy", "{path}");
+        assert_eq!(body["service"], "image2model-backend");
+        assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+        assert!(body["timestamp"].as_str().unwrap().ends_with('Z'));
+    }
+    let alive = api.get("/api/v1/health/liveness").await.json();
+    assert_eq!(alive["status"], "alive");
+}
+
+#[tokio::test]
+async fn without_a_worker_it_is_degraded_and_still_ready() {
+    let api = Api::new();
+    for path in ["/api/v1/health/readiness", "/api/v1/health/ready"] {
+        let ready = api.get(path).await;
+        assert_eq!(ready.status, 200);
+        let body = ready.json();
+        assert_eq!(body["status"], "ready");
+        let components = body["components"].as_array().unwrap();
+        let celery = components.iter().find(|c| c["name"] == "celery").unwrap();
+        assert_eq!(celery["status"], "degraded");
+    }
+    assert_eq!(
+        api.get("/api/v1/health/detailed").await.json()["status"],
+        "degraded"
+    );
+}
+
+#[tokio::test]
+async fn the_detailed_report_names_what_monitors_look_for() {
+    let api = Api::new();
+    let report = WorkerReport {
+        worker: "worker-1".to_owned(),
+        queues: [("priority", image2model::store::WorkerLoad::default())].into(),
+        seen: api.service.now().0,
+    };
+    api.service.store.presence.report(report).await.unwrap();
+    let answer = api.get("/api/v1/health/detailed").await;
+    assert_eq!(answer.status, 200);
+    let body = answer.json();
+    assert_eq!(body["status"], "healthy");
+    let names: Vec<_> = body["components"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|component| {
+            assert!(component["response_time_ms"].is_number());
+            component["name"].as_str().unwrap()
+        })
+        .collect();
+    assert_eq!(names, ["redis", "celery", "disk_space", "fal_api"]);
+    let celery = &body["components"][1]["details"];
+    assert_eq!(celery["active_workers"], 1);
+    assert_eq!(celery["workers"][0], "worker-1");
+    assert_eq!(
+        body["components"][3]["details"]["note"],
+        "not configured: models are made here"
+    );
+    for member in [
+        "platform",
+        "cpu_usage_percent",
+        "memory_usage_percent",
+        "memory_available_gb",
+        "disk_usage_percent",
+        "disk_free_gb",
+        "load_average",
+    ] {
+        assert!(!body["system"][member].is_null(), "{member}");
+    }
+    assert_eq!(body["results"]["keep"], "auto");
+    assert!(
+        body["results"]["text"]
+            .as_str()
+            .unwrap()
+            .contains("5 GB or 5 %")
+    );
+}
+
+#[tokio::test]
+async fn a_full_disk_is_degraded_and_then_unhealthy() {
+    let disk = |free| Space {
+        total: 1000 * GB,
+        free,
+    };
+    for (free, status, word) in [
+        (150, 200, "healthy"),
+        (149, 200, "degraded"),
+        (49, 503, "unhealthy"),
+    ] {
+        let api = Api::with(|_| {}, disk(free * GB));
+        let answer = api.get("/api/v1/health/detailed").await;
+        assert_eq!(answer.status, status, "{free} GB free");
+        let report = if status == 503 {
+            assert_problem(&answer, 503)["details"].clone()
+        } else {
+            answer.json()
+        };
+        assert_eq!(report["components"][2]["status"], word, "{free} GB free");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_prometheus_text() {
+    let api = Api::new();
+    for path in ["/metrics", "/api/v1/health/metrics"] {
+        let answer = api.get(path).await;
+        assert_eq!(answer.status, 200);
+        assert_eq!(
+            answer.header("content-type"),
+            "text/plain; version=0.0.4; charset=utf-8"
+        );
+    }
+}
+
+#[tokio::test]
+async fn what_no_route_names_and_what_a_route_does_not_do_are_problems() {
+    let api = Api::new();
+    let body = assert_problem(&api.get("/api/v1/nothing/here").await, 404);
+    assert_eq!(body["instance"], "/api/v1/nothing/here");
+    let wrong = api.post("/api/v1/health").await;
+    assert_problem(&wrong, 405);
+    assert_eq!(wrong.header("allow"), "GET,HEAD");
+}
+
+#[tokio::test]
+async fn the_root_gives_name_and_version_to_programs() {
+    let api = Api::new();
+    let body = api.get("/").await.json();
+    assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
+    assert!(body["message"].is_string());
+}
