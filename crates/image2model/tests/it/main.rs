@@ -1,5 +1,6 @@
 //! The service's stories, one module each, in one binary.
 
+mod convert;
 mod http;
 mod layering;
 mod models_pass_outside_judges;

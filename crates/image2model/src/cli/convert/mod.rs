@@ -50,15 +50,15 @@ pub(super) struct Args {
     format: Vec<Format>,
 
     /// Most triangles, 100 to 500000 [default: 20000]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_hyphen_values = true)]
     face_limit: Option<String>,
 
     /// Longest edge in millimetres [default: 100]
-    #[arg(long, value_name = "MM")]
+    #[arg(long, value_name = "MM", allow_hyphen_values = true)]
     size: Option<String>,
 
     /// Longest side of the texture in pixels, 64 to 4096 [default: 1024]
-    #[arg(long, value_name = "PIXELS")]
+    #[arg(long, value_name = "PIXELS", allow_hyphen_values = true)]
     texture_size: Option<String>,
 
     /// Any option of the shape; again for several (a wrong name shows what there is)
@@ -220,17 +220,19 @@ fn convert_all(
     let made = AtomicUsize::new(0);
     let queue = Mutex::new(plans.into_iter());
     let next = || queue.lock().unwrap_or_else(PoisonError::into_inner).next();
-    let (ended, all_ended) = tokio::sync::oneshot::channel::<()>();
-    let ended = Mutex::new(Some(ended));
-    let running = AtomicUsize::new(threads);
+    // Each thread holds a sender: when the last one has ended, so has the channel.
+    let (alive, mut all_ended) = tokio::sync::mpsc::channel::<()>(1);
+    let (next, made_here) = (&next, &made);
     std::thread::scope(|scope| {
         for _ in 0..threads {
-            scope.spawn(|| {
+            let alive = alive.clone();
+            scope.spawn(move || {
+                let _alive = alive;
                 while let Some(plan) = next() {
                     let begun = Instant::now();
                     let bar = report.begin(&plan.input());
                     let result = maker.make(&plan, &bar, handle);
-                    made.fetch_add(usize::from(result.is_ok()), Ordering::Relaxed);
+                    made_here.fetch_add(usize::from(result.is_ok()), Ordering::Relaxed);
                     let outcome = Outcome {
                         input: plan.input(),
                         result,
@@ -238,17 +240,13 @@ fn convert_all(
                     };
                     report.end(bar, &outcome);
                 }
-                if running.fetch_sub(1, Ordering::AcqRel) == 1 {
-                    drop(ended.lock().unwrap_or_else(PoisonError::into_inner).take());
-                }
             });
         }
+        drop(alive);
         runtime.block_on(async {
             tokio::select! {
-                _ = all_ended => {}
-                _ = tokio::signal::ctrl_c(), if threads > 0 => {
-                    maker.cancelled.store(true, Ordering::Relaxed);
-                }
+                _ = all_ended.recv() => {}
+                _ = tokio::signal::ctrl_c() => maker.cancelled.store(true, Ordering::Relaxed),
             }
         });
     });
