@@ -25,6 +25,8 @@
 
 mod ending;
 mod holding;
+#[cfg(test)]
+mod tests;
 
 use super::{
     Fact, FactKind, FileRecord, Flow, Item, ItemId, ItemStatus, Job, JobId, Lane, LeaseState,
