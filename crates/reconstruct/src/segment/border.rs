@@ -15,6 +15,9 @@ const SURE: usize = 2;
 /// A colour counts as the object's when it is this many times rarer on the rim than inside.
 const RARER: f32 = 2.5;
 
+/// The same whatever shades it has on the rim.
+const MUCH_RARER: f32 = 6.0;
+
 /// The same for a colour that is confined to one stretch of the rim.
 const RARER_CONFINED: f32 = 1.1;
 
@@ -68,15 +71,21 @@ fn foreign(small: &Small, rim: &[bool]) -> Vec<bool> {
     }
     let inside: f32 = within.iter().sum();
     let outside: f32 = on_rim.iter().flatten().sum();
-    let foreign: Vec<bool> = within
+    let ratios: Vec<f32> = within
         .iter()
         .zip(&on_rim)
         .map(|(&within, on_rim)| {
-            let ratio = within / inside.max(1.0) * outside / on_rim.iter().sum::<f32>().max(0.1);
-            ratio > RARER || ratio > RARER_CONFINED && stretch(on_rim) <= CONFINED
+            within / inside.max(1.0) * outside / on_rim.iter().sum::<f32>().max(0.1)
         })
         .collect();
-    let foreign = without_shades(foreign, &clusters, &on_rim);
+    let is_foreign = |(&ratio, on_rim): (&f32, _)| {
+        ratio > RARER || ratio > RARER_CONFINED && stretch(on_rim) <= CONFINED
+    };
+    let foreign = ratios.iter().zip(&on_rim).map(is_foreign).collect();
+    let mut foreign: Vec<bool> = without_shades(foreign, &clusters, &on_rim);
+    for (foreign, ratio) in foreign.iter_mut().zip(ratios) {
+        *foreign |= ratio > MUCH_RARER;
+    }
     labels.iter().map(|&l| foreign[l]).collect()
 }
 

@@ -6,7 +6,7 @@
 use super::{regions, small::Small};
 
 /// Least and most of the picture that an object covers.
-const LEAST_AREA: f32 = 0.015;
+const LEAST_AREA: f32 = 0.02;
 const MOST_AREA: f32 = 0.95;
 
 /// Most of the picture's edge that an object covers.
@@ -15,11 +15,16 @@ const MOST_EDGE: f32 = 0.35;
 /// A scene covers at least this much of two opposite sides.
 const SPANNING: f32 = 0.12;
 
+/// Pixels from the edge that still count as touching it.
+const NEAR: usize = 5;
+
 /// Least difference across the outline, in L*a*b*.
 const LEAST_CONTRAST: f32 = 6.0;
 
-/// Scattered patches: together under this share of the picture, and the largest under this share of them.
+/// Scattered patches: together under this share of the picture (on a plain ground under the lesser one),
+/// and the largest under this share of them.
 const SCATTERED_AREA: f32 = 0.15;
+const SCATTERED_ON_PLAIN: f32 = 0.04;
 const LARGEST: f32 = 0.7;
 
 /// Whether `cut` is worth taking.
@@ -31,7 +36,7 @@ pub(super) fn stands_out(cut: &[bool], small: &Small) -> bool {
     let spans = left.min(right) > SPANNING || top.min(bottom) > SPANNING;
     let scattered = area < SCATTERED_AREA
         && regions::largest(cut, small.width) < LARGEST
-        && !plain_ground(cut, small);
+        && (area < SCATTERED_ON_PLAIN || !plain_ground(cut, small));
     (LEAST_AREA..=MOST_AREA).contains(&area)
         && edge <= MOST_EDGE
         && !spans
@@ -39,13 +44,26 @@ pub(super) fn stands_out(cut: &[bool], small: &Small) -> bool {
         && contrast(cut, small) >= LEAST_CONTRAST
 }
 
-/// Share of each side that the object covers: left, right, top, bottom.
+/// Share of each side that the object comes near: left, right, top, bottom. The very edge was given to
+/// the background, so a little inwards counts.
 fn sides(cut: &[bool], width: usize) -> [f32; 4] {
     let height = cut.len() / width;
-    let column =
-        |x: usize| (0..height).filter(|y| cut[y * width + x]).count() as f32 / height as f32;
-    let row = |y: usize| (0..width).filter(|x| cut[y * width + x]).count() as f32 / width as f32;
-    [column(0), column(width - 1), row(0), row(height - 1)]
+    let near = |len: usize| NEAR.min(len / 4).max(1);
+    let column = |from: usize, to: usize| {
+        let touched = |y: &usize| cut[y * width + from..y * width + to].contains(&true);
+        (0..height).filter(touched).count() as f32 / height as f32
+    };
+    let row = |from: usize, to: usize| {
+        let touched = |x: &usize| (from..to).any(|y| cut[y * width + x]);
+        (0..width).filter(touched).count() as f32 / width as f32
+    };
+    let (across, down) = (near(width), near(height));
+    [
+        column(0, across),
+        column(width - across, width),
+        row(0, down),
+        row(height - down, height),
+    ]
 }
 
 /// Whether the background is of one colour, on which several small things may well lie.
