@@ -10,7 +10,7 @@ use super::{mixture::Mixture, small::Small};
 const RIM: f32 = 0.04;
 
 /// Outermost pixels that are background for certain.
-const SURE: usize = 2;
+const SURE: usize = 1;
 
 /// A colour counts as the object's when it is this many times rarer on the rim than inside.
 const RARER: f32 = 2.5;

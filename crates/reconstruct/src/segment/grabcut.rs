@@ -1,11 +1,11 @@
 //! GrabCut (Rother, Kolmogorov and Blake 2004): colour models of object and background and the least cut
-//! between them take turns. Most turns run at half size; the last ones settle the outline.
+//! between them take turns at half size; a last cut at full size settles the outline.
 
 use super::{
-    border::Seeds,
+    border,
     maxflow::{Grid, STEPS},
     mixture::{Lab, Mixture},
-    small::Small,
+    small::{Small, blur},
 };
 use crate::{Error, Observer, Step};
 
@@ -18,9 +18,11 @@ const SCALE: f32 = 16.0;
 /// Capacity of a tie that is never worth cutting.
 const SURE: i32 = 1 << 24;
 
-/// Turns at half size, at most, and at full size.
-const COARSE_TURNS: usize = 6;
-const FINE_TURNS: usize = 1;
+/// Turns at half size, at most.
+const TURNS: usize = 6;
+
+/// Reach of the band around the outline that is decided again at full size, in pixels.
+const BAND: usize = 6;
 
 /// Steps to the four neighbours that come later, with the factor of their distance.
 const LATER: [(usize, f32); 4] = [
@@ -34,40 +36,36 @@ const LATER: [(usize, f32); 4] = [
 ///
 /// # Errors
 /// [`Error::Cancelled`].
-pub(super) fn cut(
-    small: &Small,
-    seeds: &Seeds,
-    observer: &dyn Observer,
-) -> Result<Option<Vec<bool>>, Error> {
+pub(super) fn cut(small: &Small, observer: &dyn Observer) -> Result<Option<Vec<bool>>, Error> {
     let half = small.halved();
-    let sure = halve(&seeds.sure, small.width);
-    let mut object: Vec<bool> = halve(&seeds.likely, small.width)
-        .iter()
-        .map(|&b| !b)
-        .collect();
+    let seeds = border::seeds(&half);
+    let mut object: Vec<bool> = seeds.likely.iter().map(|&b| !b).collect();
     let mut models = None;
-    for _ in 0..COARSE_TURNS {
+    for _ in 0..TURNS {
         observer.checkpoint(Step::Segment)?;
         models = Models::fit(&half, &object, models);
         let Some(models) = &models else {
             return Ok(None);
         };
-        let next = turn(&half, &sure, models);
+        let free = vec![true; object.len()];
+        let next = turn(&half, &object, &free, &seeds.sure, models);
         let changed = next.iter().zip(&object).filter(|(a, b)| a != b).count();
         object = next;
         if changed * 500 < object.len() {
             break;
         }
     }
-    let mut object = double(&object, small, half.width);
-    for _ in 0..FINE_TURNS {
-        observer.checkpoint(Step::Segment)?;
-        models = Models::fit(small, &object, models);
-        let Some(models) = &models else {
-            return Ok(None);
-        };
-        object = turn(small, &seeds.sure, models);
-    }
+    let Some(models) = models.filter(|_| object.contains(&true) && object.contains(&false)) else {
+        return Ok(None);
+    };
+    let object = double(&object, small, half.width);
+    let flat: Vec<[f32; 1]> = object.iter().map(|&o| [f32::from(u8::from(o))]).collect();
+    let band: Vec<bool> = blur(&flat, small.width, BAND)
+        .iter()
+        .map(|b| b[0] > 0.001 && b[0] < 0.999)
+        .collect();
+    let sure = double(&seeds.sure, small, half.width);
+    let object = turn(small, &object, &band, &sure, &models);
     Ok(Some(object).filter(|object| object.contains(&true) && object.contains(&false)))
 }
 
@@ -100,31 +98,51 @@ impl Models {
     }
 }
 
-fn turn(small: &Small, background: &[bool], models: &Models) -> Vec<bool> {
-    let (width, height) = (small.width, small.height);
-    let mut grid = Grid::new(width, height);
-    for (i, (&colour, &sure)) in small.lab.iter().zip(background).enumerate() {
-        let gain = models.object.log_density(colour) - models.background.log_density(colour);
-        let cost = (gain.clamp(-1e4, 1e4) * SCALE) as i32;
-        let (source, sink) = if sure {
-            (0, SURE)
-        } else {
-            (cost.max(0), (-cost).max(0))
-        };
-        grid.tie(i % width, i / width, source, sink);
-    }
-    let sharpness = sharpness(small);
-    for_links(small, |x, y, step, distance, difference| {
+/// Decides anew about the pixels that are `free`; the others keep their side and pull at their neighbours.
+fn turn(
+    small: &Small,
+    object: &[bool],
+    free: &[bool],
+    sure: &[bool],
+    models: &Models,
+) -> Vec<bool> {
+    let mut ties: Vec<i32> = (0..object.len())
+        .map(|i| match (free[i], sure[i]) {
+            (false, _) => 0,
+            (true, true) => -SURE,
+            (true, false) => {
+                let colour = small.lab[i];
+                let gain =
+                    models.object.log_density(colour) - models.background.log_density(colour);
+                (gain.clamp(-1e4, 1e4) * SCALE) as i32
+            }
+        })
+        .collect();
+    let sharpness = sharpness(small, free);
+    let mut grid = Grid::new(small.width, small.height);
+    for_links(small, free, |[here, there], step, distance, difference| {
         let weight = SMOOTHNESS * distance * (-sharpness * difference).exp();
-        grid.link(x, y, step, (weight * SCALE) as i32 + 1);
+        let capacity = (weight * SCALE) as i32 + 1;
+        let pull = |fixed: usize| if object[fixed] { capacity } else { -capacity };
+        match (free[here], free[there]) {
+            (true, true) => grid.link(here % small.width, here / small.width, step, capacity),
+            (true, false) => ties[here] += pull(there),
+            _ => ties[there] += pull(here),
+        }
     });
-    grid.cut()
+    for (i, &tie) in ties.iter().enumerate() {
+        grid.tie(i % small.width, i / small.width, tie);
+    }
+    let cut = grid.cut();
+    (0..object.len())
+        .map(|i| if free[i] { cut[i] } else { object[i] })
+        .collect()
 }
 
 /// The paper's beta: one over twice the mean squared difference of neighbours.
-fn sharpness(small: &Small) -> f32 {
+fn sharpness(small: &Small, free: &[bool]) -> f32 {
     let (mut sum, mut count) = (0.0_f64, 0_u32);
-    for_links(small, |_, _, _, _, difference| {
+    for_links(small, free, |_, _, _, difference| {
         sum += f64::from(difference);
         count += 1;
     });
@@ -132,37 +150,28 @@ fn sharpness(small: &Small) -> f32 {
     (1.0 / (2.0 * mean.max(1e-3))) as f32
 }
 
-/// Calls `link` with place, step, distance factor and squared colour difference of each pair of neighbours.
-fn for_links(small: &Small, mut link: impl FnMut(usize, usize, usize, f32, f32)) {
-    for y in 0..small.height {
-        for x in 0..small.width {
-            let here = small.lab[y * small.width + x];
+/// Calls `link` with both pixels, the step between them, its distance factor and the squared colour
+/// difference of each pair of neighbours of which one is free.
+fn for_links(small: &Small, free: &[bool], mut link: impl FnMut([usize; 2], usize, f32, f32)) {
+    let (width, height) = (small.width as i32, small.height as i32);
+    for y in 0..height {
+        for x in 0..width {
+            let here = (y * width + x) as usize;
             for (step, distance) in LATER {
                 let (dx, dy) = STEPS[step];
-                let (nx, ny) = (x as i32 + dx, y as i32 + dy);
-                if nx < 0 || nx >= small.width as i32 || ny >= small.height as i32 {
+                let (nx, ny) = (x + dx, y + dy);
+                if nx < 0 || nx >= width || ny >= height {
                     continue;
                 }
-                let there = small.lab[ny as usize * small.width + nx as usize];
-                let difference = (0..3).map(|i| (here[i] - there[i]).powi(2)).sum();
-                link(x, y, step, distance, difference);
+                let there = (ny * width + nx) as usize;
+                if free[here] || free[there] {
+                    let (a, b) = (small.lab[here], small.lab[there]);
+                    let difference = (0..3).map(|i| (a[i] - b[i]).powi(2)).sum();
+                    link([here, there], step, distance, difference);
+                }
             }
         }
     }
-}
-
-/// At half size; true where all of the pixels were.
-fn halve(mask: &[bool], width: usize) -> Vec<bool> {
-    let height = mask.len() / width;
-    let mut out = Vec::with_capacity(width.div_ceil(2) * height.div_ceil(2));
-    for y in (0..height).step_by(2) {
-        for x in (0..width).step_by(2) {
-            let (x1, y1) = ((x + 1).min(width - 1), (y + 1).min(height - 1));
-            let four = [(x, y), (x1, y), (x, y1), (x1, y1)];
-            out.push(four.iter().all(|&(x, y)| mask[y * width + x]));
-        }
-    }
-    out
 }
 
 fn double(mask: &[bool], small: &Small, half_width: usize) -> Vec<bool> {

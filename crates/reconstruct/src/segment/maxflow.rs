@@ -97,10 +97,10 @@ impl Grid {
         self.edges[to][step ^ 1] = capacity;
     }
 
-    /// Sets the capacities from the source and to the sink, less what flows straight through.
-    pub(super) fn tie(&mut self, x: usize, y: usize, source: i32, sink: i32) {
+    /// Sets the capacity from the source (positive) or to the sink (negative).
+    pub(super) fn tie(&mut self, x: usize, y: usize, capacity: i32) {
         let at = self.index(x, y);
-        self.nodes[at].terminal = source - sink;
+        self.nodes[at].terminal = capacity;
     }
 
     /// Cuts the grid; true where a pixel stays with the source.
@@ -368,7 +368,7 @@ mod tests {
         let mut grid = Grid::new(width, height);
         for (i, &(source, sink)) in ties.iter().enumerate() {
             let (x, y) = (i % width, i / width);
-            grid.tie(x, y, source, sink);
+            grid.tie(x, y, source - sink);
             for (step, capacity) in FORWARD.iter().zip(links[i]) {
                 let (nx, ny) = (x as i32 + step.0, y as i32 + step.1);
                 if nx >= 0 && nx < width as i32 && ny < height as i32 {

@@ -217,13 +217,9 @@ impl Mixture {
             .unwrap_or(0)
     }
 
-    /// Logarithm of the density of `colour`.
+    /// Logarithm of the density of `colour` in the Gaussian that explains it best, as GrabCut takes it.
     pub(super) fn log_density(&self, colour: Lab) -> f32 {
-        let mut logs = [f32::NEG_INFINITY; COMPONENTS];
-        for (log, part) in logs.iter_mut().zip(&self.parts) {
-            *log = part.log_density(colour);
-        }
-        let most = logs.iter().copied().fold(f32::NEG_INFINITY, f32::max);
-        most + logs.iter().map(|log| (log - most).exp()).sum::<f32>().ln()
+        let densities = self.parts.iter().map(|part| part.log_density(colour));
+        densities.fold(f32::NEG_INFINITY, f32::max)
     }
 }

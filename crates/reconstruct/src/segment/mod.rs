@@ -86,7 +86,7 @@ pub fn segment(
     }
     observer.checkpoint(Step::Segment)?;
     let small = small::Small::of(picture);
-    let found = grabcut::cut(&small, &border::seeds(&small), observer)?;
+    let found = grabcut::cut(&small, observer)?;
     let found = found
         .map(|cut| regions::clean(cut, &small))
         .filter(|cut| judge::stands_out(cut, &small));

@@ -4,7 +4,10 @@
 //! the two differ, its place on the line between them says how much of it is object; where they do not,
 //! the smoothly enlarged outline does.
 
-use super::{Matte, small::Small};
+use super::{
+    Matte,
+    small::{Small, blur},
+};
 use crate::image::Picture;
 
 /// Reach of the colour means and of the unsure band, in small pixels.
@@ -16,25 +19,20 @@ const TRUST: f32 = 24.0 * 24.0;
 
 /// The soft matte of `picture` whose rough outline is `cut`.
 pub(super) fn matte(picture: &Picture, small: &Small, cut: &[bool]) -> Matte {
-    let near = Near::of(picture, small, cut);
+    let near = Near::of(small, cut);
     let mut matte = Matte::whole(picture.width, picture.height);
     let scale_x = small.width as f32 / picture.width as f32;
     let scale_y = small.height as f32 / picture.height as f32;
     let width = picture.width as usize;
     for (y, row) in matte.alpha.chunks_exact_mut(width).enumerate() {
-        let small_y = ((y as f32 + 0.5) * scale_y - 0.5).clamp(0.0, small.height as f32 - 1.0);
+        let small_y = (y as f32 + 0.5) * scale_y;
+        let cells = &near.certain[small_y as usize * small.width..][..small.width];
         for (x, alpha) in row.iter_mut().enumerate() {
-            let small_x = ((x as f32 + 0.5) * scale_x - 0.5).clamp(0.0, small.width as f32 - 1.0);
-            let at = Place::of(small_x, small_y, small);
-            let rough = at.mix(&near.soft);
-            *alpha = if rough <= 0.001 {
-                0
-            } else if rough >= 0.999 {
-                255
-            } else {
+            let small_x = (x as f32 + 0.5) * scale_x;
+            *alpha = cells[small_x as usize].unwrap_or_else(|| {
                 let px = &picture.rgba[4 * (y * width + x)..][..3];
-                (near.judge(px, &at, rough) * 255.0).round() as u8
-            };
+                near.judge(px, &Place::of(small_x, small_y, small))
+            });
         }
     }
     matte
@@ -47,7 +45,10 @@ struct Place {
 }
 
 impl Place {
+    /// Of a place in small pixels from the corner.
     fn of(x: f32, y: f32, small: &Small) -> Self {
+        let x = (x - 0.5).clamp(0.0, small.width as f32 - 1.0);
+        let y = (y - 0.5).clamp(0.0, small.height as f32 - 1.0);
         let (x0, y0) = (x as usize, y as usize);
         let (x1, y1) = (
             (x0 + 1).min(small.width - 1),
@@ -89,44 +90,42 @@ impl Place {
 struct Near {
     /// The outline, blurred over the unsure band: 0 and 1 are certain.
     soft: Vec<f32>,
+    /// The matte where the outline is not near.
+    certain: Vec<Option<u8>>,
     object: Vec<[f32; 3]>,
     background: Vec<[f32; 3]>,
 }
 
 impl Near {
-    fn of(picture: &Picture, small: &Small, cut: &[bool]) -> Self {
-        let (width, height) = (small.width, small.height);
-        let colours = small_colours(picture, width, height);
-        let flat: Vec<f32> = cut.iter().map(|&c| f32::from(u8::from(c))).collect();
-        let soft = blur(&flat, width, BAND);
-        let mean = |side: f32| {
-            // Pixels on the outline are mixed already: they tell less.
-            let weights: Vec<f32> = soft
+    fn of(small: &Small, cut: &[bool]) -> Self {
+        let width = small.width;
+        let flat: Vec<[f32; 1]> = cut.iter().map(|&c| [f32::from(u8::from(c))]).collect();
+        let soft: Vec<f32> = blur(&flat, width, BAND).iter().map(|s| s[0]).collect();
+        let mean = |side: f32| -> Vec<[f32; 3]> {
+            let weighted = |(colour, soft): (&[f32; 3], &f32)| {
+                // Pixels on the outline are mixed already: they tell less.
+                let weight = (1.0 - 2.0 * (soft - side).abs()).max(0.0) + 1e-5;
+                let [r, g, b] = colour.map(|c| c * weight);
+                [r, g, b, weight]
+            };
+            let values: Vec<[f32; 4]> = small.rgb.iter().zip(&soft).map(weighted).collect();
+            let spread = blur(&blur(&values, width, REACH), width, REACH);
+            spread
                 .iter()
-                .map(|s| (1.0 - 2.0 * (s - side).abs()).max(0.0) + 1e-5)
-                .collect();
-            let total = blur(&blur(&weights, width, REACH), width, REACH);
-            let parts: [Vec<f32>; 3] = std::array::from_fn(|c| {
-                let channel: Vec<f32> = colours
-                    .iter()
-                    .zip(&weights)
-                    .map(|(p, w)| p[c] * w)
-                    .collect();
-                blur(&blur(&channel, width, REACH), width, REACH)
-            });
-            (0..width * height)
-                .map(|i| std::array::from_fn(|c| parts[c][i] / total[i].max(1e-6)))
+                .map(|v| [v[0], v[1], v[2]].map(|c| c / v[3].max(1e-6)))
                 .collect()
         };
         Self {
             object: mean(1.0),
             background: mean(0.0),
+            certain: certain(&soft, small),
             soft,
         }
     }
 
     /// How much of the pixel of colour `px` is object.
-    fn judge(&self, px: &[u8], at: &Place, rough: f32) -> f32 {
+    fn judge(&self, px: &[u8], at: &Place) -> u8 {
+        let rough = at.mix(&self.soft);
         let object = at.mix_colour(&self.object);
         let background = at.mix_colour(&self.background);
         let (mut along, mut length) = (0.0, 0.0);
@@ -141,71 +140,28 @@ impl Near {
         let ends = 4.0 * rough * (1.0 - rough);
         let steep = ((rough - 0.5) * 2.0 + 0.5).clamp(0.0, 1.0);
         let weight = trust * ends;
-        share * weight + steep * (1.0 - weight)
+        ((share * weight + steep * (1.0 - weight)) * 255.0).round() as u8
     }
 }
 
-/// Means of the picture's sRGB under each small pixel.
-fn small_colours(picture: &Picture, width: usize, height: usize) -> Vec<[f32; 3]> {
-    let (full_width, full_height) = (picture.width as usize, picture.height as usize);
-    let mut out = Vec::with_capacity(width * height);
-    for y in 0..height {
-        let rows = y * full_height / height..((y + 1) * full_height).div_ceil(height);
-        for x in 0..width {
-            let columns = x * full_width / width..((x + 1) * full_width).div_ceil(width);
-            let mut sum = [0_u32; 3];
-            for row in rows.clone() {
-                for px in picture.rgba
-                    [4 * (row * full_width + columns.start)..4 * (row * full_width + columns.end)]
-                    .chunks_exact(4)
-                {
-                    (0..3).for_each(|c| sum[c] += u32::from(px[c]));
-                }
+/// 0 or 255 where a small pixel and all around it are surely of one side.
+fn certain(soft: &[f32], small: &Small) -> Vec<Option<u8>> {
+    let around = |i: usize| {
+        let (x, y) = (i % small.width, i / small.width);
+        let rows = y.saturating_sub(1)..(y + 2).min(small.height);
+        rows.flat_map(move |y| {
+            (x.saturating_sub(1)..(x + 2).min(small.width)).map(move |x| soft[y * small.width + x])
+        })
+    };
+    (0..soft.len())
+        .map(|i| {
+            if soft[i] <= 0.001 && around(i).all(|s| s <= 0.001) {
+                Some(0)
+            } else if soft[i] >= 0.999 && around(i).all(|s| s >= 0.999) {
+                Some(255)
+            } else {
+                None
             }
-            let count = (rows.len() * columns.len()) as f32;
-            out.push(sum.map(|s| s as f32 / count));
-        }
-    }
-    out
-}
-
-/// Mean over a square of `2 * reach + 1`, smaller at the rim.
-fn blur(values: &[f32], width: usize, reach: usize) -> Vec<f32> {
-    let height = values.len() / width;
-    let mut rows = vec![0.0; values.len()];
-    for (from, to) in values.chunks_exact(width).zip(rows.chunks_exact_mut(width)) {
-        running_mean(width, reach, |i| from[i], |i, mean| to[i] = mean);
-    }
-    let mut out = vec![0.0; values.len()];
-    for x in 0..width {
-        running_mean(
-            height,
-            reach,
-            |i| rows[i * width + x],
-            |i, mean| out[i * width + x] = mean,
-        );
-    }
-    out
-}
-
-fn running_mean(
-    len: usize,
-    reach: usize,
-    get: impl Fn(usize) -> f32,
-    mut put: impl FnMut(usize, f32),
-) {
-    let (mut sum, mut count) = (0.0_f64, 0_u32);
-    for i in 0..len + reach {
-        if i < len {
-            sum += f64::from(get(i));
-            count += 1;
-        }
-        if i > 2 * reach {
-            sum -= f64::from(get(i - 2 * reach - 1));
-            count -= 1;
-        }
-        if i >= reach {
-            put(i - reach, (sum / f64::from(count)) as f32);
-        }
-    }
+        })
+        .collect()
 }

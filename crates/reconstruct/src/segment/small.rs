@@ -12,6 +12,8 @@ pub(super) struct Small {
     pub(super) width: usize,
     pub(super) height: usize,
     pub(super) lab: Vec<Lab>,
+    /// The same in sRGB of 0 to 255.
+    pub(super) rgb: Vec<[f32; 3]>,
 }
 
 impl Small {
@@ -25,7 +27,7 @@ impl Small {
         let (width, height) = (side(picture.width), side(picture.height));
         let (full_width, full_height) = (picture.width as usize, picture.height as usize);
         let to_linear = linear_table();
-        let mut lab = Vec::with_capacity(width * height);
+        let mut rgb = Vec::with_capacity(width * height);
         for y in 0..height {
             let rows = y * full_height / height..((y + 1) * full_height).div_ceil(height);
             for x in 0..width {
@@ -41,30 +43,39 @@ impl Small {
                     }
                 }
                 let count = (rows.len() * columns.len()) as f32;
-                lab.push(to_lab(sum.map(|s| s as f32 / count), &to_linear));
+                rgb.push(sum.map(|s| s as f32 / count));
             }
         }
-        Self { width, height, lab }
+        let lab = rgb.iter().map(|&c| to_lab(c, &to_linear)).collect();
+        Self {
+            width,
+            height,
+            lab,
+            rgb,
+        }
     }
 
     /// Half as large, each pixel the mean of up to four.
     pub(super) fn halved(&self) -> Self {
         let (width, height) = (self.width.div_ceil(2), self.height.div_ceil(2));
-        let mut lab = Vec::with_capacity(width * height);
-        for y in 0..height {
-            for x in 0..width {
-                let (x1, y1) = (
-                    (2 * x + 1).min(self.width - 1),
-                    (2 * y + 1).min(self.height - 1),
-                );
-                let four = [(2 * x, 2 * y), (x1, 2 * y), (2 * x, y1), (x1, y1)];
-                let four = four.map(|(x, y)| self.lab[y * self.width + x]);
-                lab.push(std::array::from_fn(|i| {
-                    four.iter().map(|c| c[i]).sum::<f32>() / 4.0
-                }));
-            }
+        let place = |i: usize| {
+            let (x, y) = (2 * (i % width), 2 * (i / width));
+            let (x1, y1) = ((x + 1).min(self.width - 1), (y + 1).min(self.height - 1));
+            [(x, y), (x1, y), (x, y1), (x1, y1)].map(|(x, y)| y * self.width + x)
+        };
+        let halve = |values: &[[f32; 3]]| -> Vec<[f32; 3]> {
+            let mean =
+                |four: [usize; 4], c: usize| four.iter().map(|&i| values[i][c]).sum::<f32>() / 4.0;
+            (0..width * height)
+                .map(|i| std::array::from_fn(|c| mean(place(i), c)))
+                .collect()
+        };
+        Self {
+            width,
+            height,
+            lab: halve(&self.lab),
+            rgb: halve(&self.rgb),
         }
-        Self { width, height, lab }
     }
 }
 
@@ -97,4 +108,52 @@ fn to_lab(rgb: [f32; 3], table: &[f32; 257]) -> Lab {
     let y = f(0.2126 * r + 0.7152 * g + 0.0722 * b);
     let z = f((0.0193 * r + 0.1192 * g + 0.9505 * b) / 1.089);
     [116.0 * y - 16.0, 500.0 * (x - y), 200.0 * (y - z)]
+}
+
+/// Mean over a square of `2 * reach + 1`, smaller at the rim.
+pub(super) fn blur<const N: usize>(
+    values: &[[f32; N]],
+    width: usize,
+    reach: usize,
+) -> Vec<[f32; N]> {
+    let height = values.len() / width;
+    let mut rows = Vec::with_capacity(values.len());
+    for row in values.chunks_exact(width) {
+        let mut sum = [0.0; N];
+        row.iter().take(reach).for_each(|v| add(&mut sum, v, 1.0));
+        for x in 0..width {
+            if let Some(next) = row.get(x + reach) {
+                add(&mut sum, next, 1.0);
+            }
+            if x > reach {
+                add(&mut sum, &row[x - reach - 1], -1.0);
+            }
+            let count = (x + reach + 1).min(width) - x.saturating_sub(reach);
+            rows.push(sum.map(|s| s / count as f32));
+        }
+    }
+    let mut out = Vec::with_capacity(values.len());
+    let mut sums = vec![[0.0; N]; width];
+    let add_row = |sums: &mut [[f32; N]], y: usize, sign: f32| {
+        let row = &rows[y * width..][..width];
+        sums.iter_mut()
+            .zip(row)
+            .for_each(|(sum, v)| add(sum, v, sign));
+    };
+    (0..reach.min(height)).for_each(|y| add_row(&mut sums, y, 1.0));
+    for y in 0..height {
+        if y + reach < height {
+            add_row(&mut sums, y + reach, 1.0);
+        }
+        if y > reach {
+            add_row(&mut sums, y - reach - 1, -1.0);
+        }
+        let count = (y + reach + 1).min(height) - y.saturating_sub(reach);
+        out.extend(sums.iter().map(|sum| sum.map(|s| s / count as f32)));
+    }
+    out
+}
+
+fn add<const N: usize>(sum: &mut [f32; N], value: &[f32; N], sign: f32) {
+    sum.iter_mut().zip(value).for_each(|(s, v)| *s += v * sign);
 }

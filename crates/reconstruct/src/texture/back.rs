@@ -32,8 +32,11 @@ pub(super) fn draw(rgb: &mut [u8], layout: &Layout, front: &Pyramid, matte: &Mat
         let depth = depths[y * part.width as usize + x] * texels_per_texel;
         let blur = (2.0 + GROWTH * depth).log2().min(widest);
         let smooth = front.blurred(fx, fy, blur);
-        let (fine, coarse) = (front.blurred(fx, fy, 1.0), front.blurred(fx, fy, 2.5));
         let share = ((blur - 1.0) / 2.0).clamp(0.0, 1.0);
+        if share == 0.0 {
+            return smooth.map(|c| c.round() as u8);
+        }
+        let (fine, coarse) = (front.blurred(fx, fy, 1.0), front.blurred(fx, fy, 3.0));
         std::array::from_fn(|c| {
             let grain = fine[c] - coarse[c];
             let grain = grain / (1.0 + (grain / GRAIN).powi(2));

@@ -37,10 +37,10 @@ pub(super) fn is_flat(picture: &Picture, matte: &Matte) -> bool {
 ///
 /// # Errors
 /// [`Error::Model`], should an encoder refuse.
-pub(super) fn texture(rgb: Vec<u8>, width: u32, height: u32, flat: bool) -> Result<Texture, Error> {
-    let jpeg = jpeg(&rgb, width, height)?;
+pub(super) fn texture(rgb: &[u8], width: u32, height: u32, flat: bool) -> Result<Texture, Error> {
+    let jpeg = jpeg(rgb, width, height)?;
     let (media_type, bytes) = if flat {
-        let png = png(&rgb, width, height)?;
+        let png = png(rgb, width, height)?;
         if png.len() <= PNG_SMALL.max(PNG_WORTH * jpeg.len()) {
             ("image/png", png)
         } else {
@@ -59,8 +59,7 @@ pub(super) fn texture(rgb: Vec<u8>, width: u32, height: u32, flat: bool) -> Resu
 
 fn jpeg(rgb: &[u8], width: u32, height: u32) -> Result<Vec<u8>, Error> {
     let mut bytes = Vec::new();
-    let mut encoder = Encoder::new(&mut bytes, JPEG_QUALITY);
-    encoder.set_optimized_huffman_tables(true);
+    let encoder = Encoder::new(&mut bytes, JPEG_QUALITY);
     encoder
         .encode(rgb, width as u16, height as u16, ColorType::Rgb)
         .map_err(|e| Error::Model(format!("its texture was refused: {e}")))?;

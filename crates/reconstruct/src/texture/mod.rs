@@ -90,7 +90,7 @@ pub fn paint(
     }
     observer.checkpoint(Step::Texture)?;
     Ok(Atlas {
-        texture: encode::texture(rgb, layout.width, layout.height, flat)?,
+        texture: encode::texture(&rgb, layout.width, layout.height, flat)?,
         front: layout.placement(&layout.front),
         back: layout.placement(&layout.back),
     })

@@ -104,7 +104,11 @@ impl Pyramid {
         }
         let width = finest.width;
         for (i, texel) in finest.texels.iter_mut().enumerate() {
-            if texel[3] < 255 {
+            if texel[3] == 0 {
+                // Nothing of it is seen but what a filter takes in beside the rim: no need to be smooth.
+                let above = &levels[0].texels[i / width / 2 * levels[0].width + i % width / 2];
+                (0..3).for_each(|c| texel[c] = (above[c] + 0.5) as u8);
+            } else if texel[3] < 255 {
                 let (x, y) = ((i % width) as f32 + 0.5, (i / width) as f32 + 0.5);
                 let around = levels[0].at(x / 2.0, y / 2.0);
                 let trust = f32::from(texel[3]) / 255.0;
@@ -143,6 +147,9 @@ impl Pyramid {
             let by = 1.0 / (2_u32 << level) as f32;
             self.levels[level].at(x * by, y * by)
         };
+        if part == 0.0 {
+            return at(low);
+        }
         let (fine, coarse) = (at(low), at(high));
         std::array::from_fn(|c| fine[c] + (coarse[c] - fine[c]) * part)
     }
