@@ -191,3 +191,47 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
 pub(super) fn panicked(_cause: Box<dyn Any + Send>) -> Response {
     Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.").into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use axum::{Router, body::Body, middleware::from_fn, routing::get};
+    use tower::ServiceExt as _;
+    use tower_http::catch_panic::CatchPanicLayer;
+
+    use super::*;
+
+    async fn broken() -> StatusCode {
+        panic!("a secret of the inside");
+    }
+
+    async fn unreachable() -> Problem {
+        ServiceError::Unavailable("a secret of the inside".to_owned()).into()
+    }
+
+    async fn answered(path: &str) -> (StatusCode, String) {
+        let router = Router::new()
+            .route("/broken", get(broken))
+            .route("/unreachable", get(unreachable))
+            .layer(CatchPanicLayer::custom(panicked))
+            .layer(from_fn(finish));
+        let request = Request::get(path).body(Body::empty()).unwrap();
+        let response = router.oneshot(request).await.unwrap();
+        let status = response.status();
+        let body = axum::body::to_bytes(response.into_body(), 10_000)
+            .await
+            .unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_panic_and_a_broken_part_are_problems_without_internal_words() {
+        for (path, expected, code) in [
+            ("/broken", 500, "INTERNAL_SERVER_ERROR"),
+            ("/unreachable", 503, "HTTP_503"),
+        ] {
+            let (status, body) = answered(path).await;
+            assert_eq!(status, expected);
+            assert!(body.contains(code) && !body.contains("secret"), "{body}");
+        }
+    }
+}

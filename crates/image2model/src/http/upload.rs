@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{Multipart, Path, State},
+    extract::{Multipart, Path, State, multipart::MultipartRejection},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -29,8 +29,13 @@ pub(super) async fn create(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
-    multipart: Multipart,
+    multipart: Result<Multipart, MultipartRejection>,
 ) -> Result<Response, Problem> {
+    let multipart = multipart.map_err(|_| {
+        let message =
+            "files is missing: send multipart/form-data with a part named files for each image.";
+        Problem::field("files", message, "missing")
+    })?;
     let key = idempotency_key(&headers)?;
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
     let work = take_in(service.clone(), caller, key, multipart);

@@ -3,6 +3,8 @@
 mod convert;
 mod http;
 mod layering;
+mod many_streams;
+mod metrics;
 mod models_pass_outside_judges;
 mod requirements;
 mod restart;

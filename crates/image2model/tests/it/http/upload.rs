@@ -253,7 +253,7 @@ async fn what_is_no_form_is_refused() {
         .header("content-type", "application/json")
         .body(Body::from("{}"))
         .unwrap();
-    assert_problem(&api.send(json).await, 400);
+    assert_problem(&api.send(json).await, 422);
     assert_eq!(api.files_on_disk(), 0);
 }
 
