@@ -56,13 +56,13 @@ impl Step {
     pub fn percent_before(self) -> u8 {
         match self {
             Self::Decode => 0,
-            Self::Segment => 15,
-            Self::Shape => 40,
-            Self::Simplify => 55,
-            Self::Texture => 70,
-            Self::Finish => 85,
+            Self::Segment => 5,
+            Self::Shape => 38,
+            Self::Simplify => 57,
+            Self::Texture => 67,
+            Self::Finish => 86,
             Self::Write => 90,
-            Self::Preview => 93,
+            Self::Preview => 91,
         }
     }
 }

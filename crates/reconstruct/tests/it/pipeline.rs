@@ -141,8 +141,10 @@ fn the_same_bytes_twice_and_from_two_threads_at_once() {
 
 #[test]
 fn a_low_limit_is_raised_and_said_once() {
-    let mut options = Options::default();
-    options.face_limit = 3;
+    let options = Options {
+        face_limit: 3,
+        ..Options::default()
+    };
     let model = model(&options);
     assert!(model.triangles.len() <= 100);
     assert_eq!(model.warnings, [Warning::FaceLimitRaised { asked: 3 }]);
