@@ -36,7 +36,7 @@ impl App {
         let files = config.data_dir.join("artifacts");
         let artifacts = Artifacts::local(&files)
             .with_context(|| format!("cannot write to the data directory {}", files.display()))?;
-        let space: ReadSpace = Arc::new(|path| Space::of(path));
+        let space: ReadSpace = Arc::new(Space::of);
         let worker = Worker {
             store,
             artifacts,

@@ -90,7 +90,7 @@ impl Attempt {
     /// only by the collection of orphans.
     async fn remove(&self) -> Result<Option<()>, Failure> {
         let job = self.worker.store.jobs.job(self.task.id.job).await;
-        if let Some(job) = job.map_err(store_failure)? {
+        if let Some(job) = job.map_err(|error| store_failure(&error))? {
             for key in job.artifact_keys() {
                 let key = ArtifactKey::recorded(key);
                 let deleted = self.worker.artifacts.delete(&key).await;
@@ -158,7 +158,7 @@ impl Attempt {
 
     async fn item(&self, id: ItemId) -> Result<(Job, Item), Failure> {
         let job = self.worker.store.jobs.job(id.job()).await;
-        let found = job.map_err(store_failure)?.and_then(|job| {
+        let found = job.map_err(|error| store_failure(&error))?.and_then(|job| {
             let item = job.item(id.number())?.clone();
             Some((job, item))
         });
@@ -202,7 +202,7 @@ pub(super) fn failure(code: &str, message: String, retry: Retry) -> Failure {
 }
 
 /// For people a sentence without the store's inner words, which go to the log.
-fn store_failure(error: StoreError) -> Failure {
+fn store_failure(error: &StoreError) -> Failure {
     tracing::warn!(%error, "the store did not answer an attempt");
     let message = "the job's record could not be read".to_owned();
     failure("store", message, Retry::Backoff)

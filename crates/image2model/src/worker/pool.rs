@@ -180,7 +180,7 @@ impl Pool {
                 // Begun, but only to be handed in as what it is.
                 Held::Cancelled => self.spawn(reserved, Some(Why::Cancelled)),
                 Held::Lost => {
-                    tracing::debug!(task = %reserved.task.id, "taken back while it waited")
+                    tracing::debug!(task = %reserved.task.id, "taken back while it waited");
                 }
             }
         }

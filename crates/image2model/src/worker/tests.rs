@@ -110,7 +110,7 @@ impl House {
             provider: script.clone(),
             config: Arc::new(config),
             clock,
-            space: Arc::new(|path| Space::of(path)),
+            space: Arc::new(Space::of),
         };
         Self {
             dir,

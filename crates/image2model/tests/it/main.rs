@@ -1,11 +1,18 @@
 //! The service's stories, one module each, in one binary.
 
+#![cfg(test)]
+
 mod convert;
+mod disk;
+mod fairness;
 mod http;
 mod layering;
 mod many_streams;
+mod memory;
 mod metrics;
 mod models_pass_outside_judges;
 mod requirements;
 mod restart;
+mod start;
 mod support;
+mod work;

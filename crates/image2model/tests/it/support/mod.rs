@@ -4,9 +4,9 @@ mod client;
 mod pictures;
 mod server;
 
-pub(crate) use client::{Client, Event, Sent};
+pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
-pub(crate) use server::Server;
+pub(crate) use server::{Server, command, refusal, wrapped};
 
 /// Whether the long versions are asked for (`make soak`).
 pub(crate) fn soak() -> bool {

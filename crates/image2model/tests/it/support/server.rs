@@ -54,15 +54,6 @@ impl Server {
         Self { child, port, log }
     }
 
-    /// Runs a `serve` that cannot start: its exit code and what it says.
-    pub(crate) fn refused(dir: &Path, settings: &[(&str, &str)]) -> (Option<i32>, String) {
-        refusal(command(dir, 0, settings))
-    }
-
-    pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://127.0.0.1:{}{path}", self.port)
-    }
-
     pub(crate) fn pid(&self) -> u32 {
         self.child.id()
     }
@@ -121,7 +112,7 @@ pub(crate) fn wrapped(by: &[&str], dir: &Path, port: u16, settings: &[(&str, &st
         .arg("--data-dir")
         .arg(dir)
         // A settings file that lies about must not change what is tested.
-        .current_dir(dir.parent().unwrap());
+        .current_dir(dir.ancestors().find(|above| above.is_dir()).unwrap());
     for (name, value) in settings {
         command.env(format!("IMAGE2MODEL_{name}"), value);
     }

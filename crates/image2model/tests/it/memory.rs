@@ -1,0 +1,25 @@
+//! The server's memory does not grow with what has gone through it.
+
+use crate::support::{Client, Server, jpeg, soak};
+
+const BATCH: usize = 25;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn memory_stays_flat_over_many_images() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(&home.path().join("data"), &[]);
+    let client = Client::new(server.port);
+    let picture = jpeg(1000);
+    let work = async |images: usize| {
+        for _ in 0..images / BATCH {
+            let id = client.submit(&vec![picture.clone(); BATCH], &[]).await;
+            assert_eq!(client.ended(&id).await["status"], "completed");
+        }
+        server.resident_bytes()
+    };
+    let early = work(50).await;
+    let late = work(if soak() { 950 } else { 50 }).await;
+    println!("resident: {} kB, then {} kB", early / 1024, late / 1024);
+    assert!(late * 10 <= early * 12, "{early} bytes grew to {late}");
+    assert!(late < 500_000_000, "{late} bytes");
+}
