@@ -19,7 +19,7 @@ use image2model::{
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
-use crate::support::{Client, Server, jpeg, soak, tiny};
+use crate::support::{Client, Event, Server, jpeg, soak, tiny};
 
 const FEW_FACES: &[(&str, &str)] = &[("face_limit", "100")];
 
@@ -102,7 +102,7 @@ async fn accepted_at_last(client: &Client, pictures: &[Vec<u8>], key: &str) -> S
 /// Every image has ended once, as a model or a stated failure, and the facts are numbered without gap.
 async fn check_outcome(client: &Client, id: &str, images: usize) {
     let events = client.events(id).await;
-    let facts: Vec<_> = events.iter().filter_map(|event| event.fact()).collect();
+    let facts: Vec<_> = events.iter().filter_map(Event::fact).collect();
     let numbers: Vec<_> = (1..=u32::try_from(facts.len()).unwrap()).collect();
     assert_eq!(facts, numbers, "{id}: {events:#?}");
 
