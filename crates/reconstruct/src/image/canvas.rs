@@ -29,36 +29,36 @@ impl Layout {
     }
 
     pub(super) fn expand(self, row: &[u8], out: &mut [u8]) {
-        let out = out.chunks_exact_mut(4);
+        let out = out.as_chunks_mut::<4>().0.iter_mut();
         match self {
             Self::Grey => {
                 for (&v, px) in row.iter().zip(out) {
-                    px.copy_from_slice(&[v, v, v, 255]);
+                    *px = [v, v, v, 255];
                 }
             }
             Self::GreyAlpha => {
-                for (s, px) in row.chunks_exact(2).zip(out) {
-                    px.copy_from_slice(&[s[0], s[0], s[0], s[1]]);
+                for (&[v, alpha], px) in row.as_chunks().0.iter().zip(out) {
+                    *px = [v, v, v, alpha];
                 }
             }
             Self::Rgb => {
-                for (s, px) in row.chunks_exact(3).zip(out) {
-                    px.copy_from_slice(&[s[0], s[1], s[2], 255]);
+                for (&[r, g, b], px) in row.as_chunks().0.iter().zip(out) {
+                    *px = [r, g, b, 255];
                 }
             }
             Self::Rgba => {
-                for (s, px) in row.chunks_exact(4).zip(out) {
-                    px.copy_from_slice(s);
+                for (s, px) in row.as_chunks().0.iter().zip(out) {
+                    *px = *s;
                 }
             }
             Self::Cmyk { inverted } => {
                 let flip = if inverted { 0 } else { 255 };
-                for (s, px) in row.chunks_exact(4).zip(out) {
+                for (s, px) in row.as_chunks::<4>().0.iter().zip(out) {
                     let light = |ink: u8| {
                         let product = u32::from(ink ^ flip) * u32::from(s[3] ^ flip);
                         ((product + 127) / 255) as u8
                     };
-                    px.copy_from_slice(&[light(s[0]), light(s[1]), light(s[2]), 255]);
+                    *px = [light(s[0]), light(s[1]), light(s[2]), 255];
                 }
             }
         }
@@ -118,12 +118,14 @@ impl Canvas {
             return;
         }
         for (sum, block) in self.sums.iter_mut().zip(self.row.chunks(4 * self.factor)) {
-            for px in block.chunks_exact(4) {
-                let alpha = u32::from(px[3]);
-                for (total, &value) in sum.iter_mut().zip(&px[..3]) {
-                    *total += u32::from(value) * alpha;
-                }
-                sum[3] += alpha;
+            for px in block.as_chunks::<4>().0 {
+                let [r, g, b, alpha] = px.map(u32::from);
+                *sum = [
+                    sum[0] + r * alpha,
+                    sum[1] + g * alpha,
+                    sum[2] + b * alpha,
+                    sum[3] + alpha,
+                ];
             }
         }
         if self.rows.is_multiple_of(self.factor) || self.rows == self.height {

@@ -10,10 +10,10 @@ use super::{
 const DEFAULT_MAX_SIDE: u32 = 2048;
 
 /// What the steps after decoding hold at most beside the picture itself, apart from what grows with it.
-const FIXED: u64 = 48 << 20;
+const FIXED: u64 = 22 << 20;
 
 /// What the steps after decoding hold at most for each pixel of the picture, itself included.
-const PER_PIXEL: u64 = 12;
+const PER_PIXEL: u64 = 7;
 
 /// Most bytes that a reconstruction holds at once, the encoded `len` bytes included.
 pub(super) fn peak(header: &Header, len: usize) -> u64 {

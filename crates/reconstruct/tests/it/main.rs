@@ -4,6 +4,7 @@ mod decode;
 mod draw;
 mod drawn;
 mod files;
+mod memory;
 mod pipeline;
 mod robust;
 mod segment;
