@@ -9,3 +9,4 @@ mod pipeline;
 mod robust;
 mod segment;
 mod shape;
+mod texture;
