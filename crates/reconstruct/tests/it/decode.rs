@@ -27,12 +27,15 @@ fn close(a: [u8; 4], b: [u8; 4], tolerance: u8) -> bool {
     a.iter().zip(b).all(|(a, b)| a.abs_diff(b) <= tolerance)
 }
 
+/// Colour type, depth, rows of two pixels, and what the two become.
+type Case = (png::ColorType, BitDepth, Vec<u8>, [u8; 4], [u8; 4]);
+
 #[test]
 fn every_png_colour_type_and_depth_is_read() {
     use png::ColorType::{Grayscale, GrayscaleAlpha, Indexed, Rgb, Rgba};
     let palette: (&[u8], &[u8]) = (&[10, 20, 30, 200, 100, 50], &[255, 40]);
     let (a, b) = ([10, 20, 30, 255], [200, 100, 50, 40]);
-    let cases: [(_, BitDepth, Vec<u8>, [u8; 4], [u8; 4]); 11] = [
+    let cases: [Case; 11] = [
         (
             Grayscale,
             BitDepth::One,
