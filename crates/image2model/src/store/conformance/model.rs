@@ -223,9 +223,8 @@ impl Model {
 /// Where the store's new facts of a job first speak of a task's item.
 fn first_told(told: &BTreeMap<JobId, Vec<Fact>>, job: &Job, task: &Task) -> usize {
     let new = told.get(&job.id).into_iter().flatten();
-    let item = match task.id.work {
-        crate::job::Work::Generate { item } => item,
-        _ => return usize::MAX,
+    let crate::job::Work::Generate { item } = task.id.work else {
+        return usize::MAX;
     };
     new.skip(job.facts.len())
         .position(|fact| subject(&fact.kind) == Some(item))

@@ -179,7 +179,8 @@ impl Walk {
 
     async fn create(&mut self) -> Result<&'static str, Difference> {
         self.made += 1;
-        let mut new = new_job(*self.dice.pick(&["a", "b", "c"]), 0);
+        let flow = *self.dice.pick(&["a", "b", "c"]);
+        let mut new = new_job(flow, 0);
         new.id = JobId::derived("walk", &self.made.to_string());
         new.fingerprint = Some("same".to_owned());
         new.items = new_job("", 1 + self.dice.below(4) as usize).items;
@@ -440,6 +441,7 @@ fn same<T: PartialEq + std::fmt::Debug>(
 }
 
 fn said(error: StoreError) -> Difference {
+    let error: Box<dyn std::error::Error> = error.into();
     format!("the store said: {error}")
 }
 
