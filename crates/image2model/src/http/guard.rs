@@ -34,13 +34,16 @@ pub(super) async fn check(
     }
 }
 
-/// Lets the configured origins' pages read answers; nobody else's.
-pub(super) fn cors(settings: &HttpSettings) -> CorsLayer {
+/// Lets the configured origins' pages read answers; nobody else's. Without any there is nothing to say.
+pub(super) fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
+    if settings.origins.is_empty() {
+        return None;
+    }
     let origins = settings
         .origins
         .iter()
         .filter_map(|origin| HeaderValue::from_str(origin).ok());
-    CorsLayer::new()
+    let layer = CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))
         .allow_methods([Method::GET, Method::POST])
         .allow_headers([
@@ -48,7 +51,8 @@ pub(super) fn cors(settings: &HttpSettings) -> CorsLayer {
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([header::CONTENT_DISPOSITION, header::RETRY_AFTER])
+        .expose_headers([header::CONTENT_DISPOSITION, header::RETRY_AFTER]);
+    Some(layer)
 }
 
 /// Unreadable header values come out as text that is nobody's host or origin.

@@ -92,7 +92,7 @@ pub fn router(service: Service) -> Router {
                 .layer(from_fn(error::finish))
                 .layer(CatchPanicLayer::custom(error::panicked))
                 .layer(from_fn_with_state(service.clone(), guard::check))
-                .layer(guard::cors(&service.config.http)),
+                .option_layer(guard::cors(&service.config.http)),
         )
         .with_state(service);
 

@@ -73,3 +73,22 @@ async fn a_refused_form_is_answered_in_words() {
             .contains("a.gif: the extension &quot;gif&quot;")
     );
 }
+
+#[tokio::test]
+async fn every_asset_that_the_page_names_is_served_and_may_be_kept() {
+    let api = Api::new();
+    let page = browse(&api, "/").await.text();
+    for quoted in page.split('"').filter(|text| text.starts_with("/assets/")) {
+        let asset = api.get(quoted).await;
+        assert_eq!(asset.status, 200, "{quoted}");
+        assert!(asset.header("cache-control").contains("immutable"));
+        let again = request("GET", quoted)
+            .header("if-none-match", asset.header("etag"))
+            .body(Body::empty())
+            .unwrap();
+        assert_eq!(api.send(again).await.status, 304, "{quoted}");
+        super::assert_problem(&api.post(quoted).await, 405);
+    }
+    super::assert_problem(&api.get("/assets/none.js").await, 404);
+    super::assert_problem(&api.get("/assets/../../Cargo.toml").await, 404);
+}
