@@ -6,7 +6,7 @@ use crate::config::Loaded;
 
 /// One line per value, `key = value  # origin`; or one JSON object by dotted key.
 #[must_use]
-pub fn render(loaded: &Loaded, as_json: bool) -> String {
+pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
     if as_json {
         let all: Map<String, Value> = loaded
             .values

@@ -88,15 +88,7 @@ impl Maker {
             return Ok(Vec::new());
         };
         fs::create_dir_all(folder).map_err(|e| cannot_write(folder, &e))?;
-        let mut files = Vec::new();
-        let mut put = |path: &Path, bytes: &[u8]| {
-            replace(path, bytes).map_err(|e| cannot_write(path, &e))?;
-            files.push(Written {
-                path: path.display().to_string(),
-                bytes: bytes.len(),
-            });
-            Ok::<(), Failure>(())
-        };
+        let mut files = Files::default();
         watch.begin(Step::Write);
         for format in &plan.formats {
             watch.checkpoint(Step::Write)?;
@@ -104,27 +96,51 @@ impl Maker {
                 Some((own, path)) if own == format => path.clone(),
                 _ => folder.join(format!("{stem}.{}", format.extension())),
             };
-            if *format == Format::Obj {
-                // What the OBJ names is there before the OBJ is.
-                let files = format::write_obj_files(model, stem);
-                put(&folder.join(&files.texture_name), &files.texture)?;
-                put(&folder.join(&files.mtl_name), &files.mtl)?;
-                put(&path, &files.obj)?;
-            } else {
-                put(&path, &format::write(model, *format, stem)?)?;
-            }
+            files.put_model(&path, model, *format, stem)?;
         }
         watch.begin(Step::Preview);
         if self.preview {
             let view = preview::View::three_quarter(PREVIEW_SIDE);
-            let name = preview_name(stem);
-            put(&folder.join(name), &preview::render(model, &view)?)?;
+            let picture = preview::render(model, &view)?;
+            files.put(&folder.join(preview_name(stem)), &picture)?;
         }
         if self.turntable {
             let strip = preview::turntable(model, TURNTABLE_SIDE, watch)?;
-            put(&folder.join(turntable_name(stem)), &strip)?;
+            files.put(&folder.join(turntable_name(stem)), &strip)?;
         }
-        Ok(files)
+        Ok(files.0)
+    }
+}
+
+/// What has been written for one picture.
+#[derive(Default)]
+struct Files(Vec<Written>);
+
+impl Files {
+    fn put(&mut self, path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+        replace(path, bytes).map_err(|e| cannot_write(path, &e))?;
+        self.0.push(Written {
+            path: path.display().to_string(),
+            bytes: bytes.len(),
+        });
+        Ok(())
+    }
+
+    fn put_model(
+        &mut self,
+        path: &Path,
+        model: &Model,
+        format: Format,
+        stem: &str,
+    ) -> Result<(), Failure> {
+        if format != Format::Obj {
+            return self.put(path, &format::write(model, format, stem)?);
+        }
+        // What the OBJ names is there before the OBJ is.
+        let files = format::write_obj_files(model, stem);
+        self.put(&path.with_file_name(&files.texture_name), &files.texture)?;
+        self.put(&path.with_file_name(&files.mtl_name), &files.mtl)?;
+        self.put(path, &files.obj)
     }
 }
 
