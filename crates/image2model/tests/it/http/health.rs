@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use image2model::{capacity::disk::Space, store::WorkerReport};
 
 use super::{Api, GB, assert_problem};
@@ -136,4 +138,23 @@ async fn the_root_gives_name_and_version_to_programs() {
     let body = api.get("/").await.json();
     assert_eq!(body["version"], env!("CARGO_PKG_VERSION"));
     assert!(body["message"].is_string());
+}
+
+#[tokio::test]
+async fn a_part_that_is_gone_for_fifteen_seconds_takes_the_process_out() {
+    let api = Api::new();
+    let ready = async || api.get("/api/v1/health/ready").await;
+    *api.space.lock().unwrap() = None;
+    assert_eq!(ready().await.status, 200);
+    api.later(Duration::from_secs(14));
+    assert_eq!(ready().await.status, 200);
+    api.later(Duration::from_secs(1));
+    let body = assert_problem(&ready().await, 503);
+    assert_eq!(body["details"]["status"], "not_ready");
+    assert_eq!(body["details"]["failed_components"][0], "disk_space");
+
+    *api.space.lock().unwrap() = Some(super::ROOM);
+    assert_eq!(ready().await.status, 200);
+    *api.space.lock().unwrap() = None;
+    assert_eq!(ready().await.status, 200);
 }

@@ -11,7 +11,10 @@ mod stream;
 mod upload;
 
 use std::{
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicI64, Ordering},
+    },
     time::Duration,
 };
 
@@ -24,7 +27,7 @@ use bytes::Bytes;
 use image2model::{
     artifacts::{ArtifactKey, Artifacts},
     capacity::{self, disk::Space},
-    clock::SystemClock,
+    clock::{Clock, SystemClock},
     config::Config,
     http,
     job::{
@@ -44,12 +47,24 @@ const ROOM: Space = Space {
     free: 90 * GB,
 };
 
+/// The machine's clock, put forward by so many milliseconds.
+#[derive(Default)]
+struct Shifted(AtomicI64);
+
+impl Clock for Shifted {
+    fn now(&self) -> Timestamp {
+        Timestamp(SystemClock.now().0 + self.0.load(Ordering::Relaxed))
+    }
+}
+
 /// A service of its own for one test.
 pub(crate) struct Api {
     router: Router,
     service: Service,
     tasks: TaskTracker,
-    space: Arc<Mutex<Space>>,
+    /// What the disk says; `None` when it does not answer.
+    space: Arc<Mutex<Option<Space>>>,
+    clock: Arc<Shifted>,
     dir: tempfile::TempDir,
 }
 
@@ -93,21 +108,24 @@ impl Api {
             ..Config::default()
         };
         configure(&mut config);
-        let clock = Arc::new(SystemClock);
+        let clock = Arc::new(Shifted::default());
         let retry = RetryPolicy {
             base: Duration::from_millis(1),
             ..RetryPolicy::default()
         };
         let store = embedded::open(dir.path(), clock.clone(), retry).unwrap();
-        let space = Arc::new(Mutex::new(space));
+        let space = Arc::new(Mutex::new(Some(space)));
         let read = space.clone();
         let parts = Parts {
             store,
             artifacts: Artifacts::local(&dir.path().join("artifacts")).unwrap(),
             config: Arc::new(config),
-            clock,
+            clock: clock.clone(),
             metrics: capacity::metrics::unrecorded(),
-            space: Arc::new(move |_| Ok(*read.lock().unwrap())),
+            space: Arc::new(move |_| {
+                let gone = || std::io::Error::other("gone");
+                read.lock().unwrap().ok_or_else(gone)
+            }),
         };
         let tasks = TaskTracker::new();
         let service = Service::start(parts, tasks.clone(), CancellationToken::new());
@@ -116,6 +134,7 @@ impl Api {
             service,
             tasks,
             space,
+            clock,
             dir,
         }
     }
@@ -225,6 +244,12 @@ impl Api {
         };
         let jobs = &self.service.store.jobs;
         jobs.fail(lease, failure).await.unwrap();
+    }
+
+    /// Puts the clock forward.
+    pub(crate) fn later(&self, by: Duration) {
+        let by = i64::try_from(by.as_millis()).unwrap();
+        self.clock.0.fetch_add(by, Ordering::Relaxed);
     }
 
     /// Returns when the service has nothing left to see through.
@@ -339,15 +364,15 @@ pub(crate) fn redacted(mut value: Value) -> Value {
     fn walk(value: &mut Value) {
         match value {
             Value::Object(members) => {
-                members
-                    .iter_mut()
-                    .for_each(|(name, value)| match name.as_str() {
+                for (name, value) in members {
+                    match name.as_str() {
                         "timestamp" | "created" | "ended" | "retry_at" if !value.is_null() => {
                             *value = "[time]".into();
                         }
                         "eta_seconds" => *value = "[seconds]".into(),
                         _ => walk(value),
-                    })
+                    }
+                }
             }
             Value::Array(items) => items.iter_mut().for_each(walk),
             Value::String(text) => *text = without_ids(text),
