@@ -91,7 +91,7 @@ fn developed(light: V3) -> V3 {
 fn seen(scene: &Scene, eye: V3, direction: V3, first: bool) -> Option<V3> {
     let floor = scene.ground.and_then(|ground| {
         let far = -eye.y / direction.y;
-        (far > 0.0 && far < 200.0).then(|| (far, ground))
+        (far > 0.0 && far < 200.0).then_some((far, ground))
     });
     let limit = floor.map_or(f32::MAX, |(far, _)| far);
     if let Some(far) = march(scene, eye, direction, limit) {

@@ -19,7 +19,7 @@ const SCALE: f32 = 16.0;
 const SURE: i32 = 1 << 24;
 
 /// Turns at half size, at most.
-const TURNS: usize = 6;
+const TURNS: usize = 5;
 
 /// Reach of the band around the outline that is decided again at full size, in pixels.
 const BAND: usize = 6;
@@ -51,7 +51,7 @@ pub(super) fn cut(small: &Small, observer: &dyn Observer) -> Result<Option<Vec<b
         let next = turn(&half, &object, &free, &seeds.sure, models);
         let changed = next.iter().zip(&object).filter(|(a, b)| a != b).count();
         object = next;
-        if changed * 500 < object.len() {
+        if changed * 200 < object.len() {
             break;
         }
     }

@@ -120,6 +120,10 @@ struct Trust<'a> {
     matte: &'a Matte,
     row: Option<usize>,
     values: Vec<f32>,
+    /// The least alpha of each pixel and those above and below.
+    least: Vec<u8>,
+    /// [`trust`] of each alpha.
+    trusts: [f32; 256],
 }
 
 impl<'a> Trust<'a> {
@@ -129,6 +133,8 @@ impl<'a> Trust<'a> {
             matte,
             row: None,
             values: vec![0.0; picture.width as usize],
+            least: vec![0; picture.width as usize],
+            trusts: std::array::from_fn(|alpha| trust(alpha as u8)),
         }
     }
 
@@ -150,17 +156,24 @@ impl<'a> Trust<'a> {
             self.values.fill(1.0);
             return;
         }
-        for x in 0..width {
-            let mut least = rows[1][x];
+        for (least, ((&a, &b), &c)) in self
+            .least
+            .iter_mut()
+            .zip(rows[0].iter().zip(rows[1]).zip(rows[2]))
+        {
+            *least = a.min(b).min(c);
+        }
+        let pixels = self.picture.rgba[4 * y * width..].as_chunks::<4>().0;
+        for (x, (&own, px)) in rows[1].iter().zip(pixels).enumerate() {
             // Where the picture has its own alpha its colours are its own as well, not mixed.
-            if self.picture.rgba[4 * (y * width + x) + 3] == 255 {
-                for row in rows {
-                    let near = &row[x.saturating_sub(1)..(x + 2).min(width)];
-                    least = near.iter().copied().fold(least, u8::min);
-                }
-                least = least.max(if rows[1][x] >= 128 { 129 } else { 0 });
-            }
-            self.values[x] = trust(least);
+            let least = if px[3] == 255 {
+                let near = &self.least[x.saturating_sub(1)..(x + 2).min(width)];
+                let least = near.iter().copied().fold(own, u8::min);
+                least.max(if own >= 128 { 129 } else { 0 })
+            } else {
+                own
+            };
+            self.values[x] = self.trusts[usize::from(least)];
         }
     }
 }
