@@ -51,10 +51,8 @@ impl Bounds {
             max: first,
         };
         for p in positions {
-            for axis in 0..3 {
-                bounds.min[axis] = bounds.min[axis].min(p[axis]);
-                bounds.max[axis] = bounds.max[axis].max(p[axis]);
-            }
+            bounds.min = std::array::from_fn(|axis| bounds.min[axis].min(p[axis]));
+            bounds.max = std::array::from_fn(|axis| bounds.max[axis].max(p[axis]));
         }
         bounds
     }

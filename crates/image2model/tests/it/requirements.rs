@@ -129,7 +129,7 @@ fn wrong_default(row: &Row<'_>, loaded: &Loaded) -> Result<(), String> {
             .values
             .get(key)
             .ok_or_else(|| format!("{id}: there is no setting {key}"))?;
-        if actual.to_string() != stated {
+        if *actual != stated {
             return Err(format!(
                 "{id}: {key} is {actual} in the program and {stated} in the table"
             ));
