@@ -40,12 +40,13 @@ pub(super) fn inflate(
     observer.checkpoint(Step::Shape)?;
     let front = options.depth * flatness;
     let back = front * options.back;
-    let reach = spacing * 2.0;
-    let fine = |x: f32, y: f32, z: f32| {
+    let fine = |x: f32, y: f32, z: f32, facing: f32| {
         relief.map_or(0.0, |field| {
-            // Nothing at the seam, all of it from a few edges inside.
-            let inside = (z / (reach * 3.0)).min(1.0);
-            field.sample(x, y) * inside * inside * (3.0 - 2.0 * inside) * front.min(1.0)
+            // Nothing at the seam, all of it from a few edges inside; less where the body turns away, since
+            // there a pixel's width is stretched to a groove.
+            let inside = (z / (6.0 * spacing)).min(1.0);
+            let share = inside * inside * (3.0 - 2.0 * inside) * facing;
+            field.sample(x, y) * share * front.min(1.0)
         })
     };
     let points = plan.points.len();
@@ -54,9 +55,10 @@ pub(super) fn inflate(
         triangles: Vec::with_capacity(plan.triangles.len() * 2),
         patches: Vec::with_capacity(plan.triangles.len() * 2),
     };
-    for (&[x, y], &z) in body.points.iter().zip(&body.heights) {
+    for (point, &[x, y]) in body.points.iter().enumerate() {
+        let z = body.heights[point];
         // However dark a spot, a part of the body's own thickness stays.
-        let height = (z * front + fine(x, y, z)).max(z * front * 0.4);
+        let height = (z * front + fine(x, y, z, body.facing[point])).max(z * front * 0.4);
         mesh.positions.push([x, y, height]);
     }
     let mut behind: Vec<u32> = (0..points as u32).collect();
@@ -79,6 +81,8 @@ struct Body {
     points: Vec<[f32; 2]>,
     /// Thickness above the plane: √h.
     heights: Vec<f32>,
+    /// How much the round body faces the viewer: 1 on top, 0 at the rim.
+    facing: Vec<f32>,
 }
 
 impl Body {
@@ -115,6 +119,11 @@ impl Body {
                 .iter()
                 .zip(&shares)
                 .map(|(step, &share)| step.height(share))
+                .collect(),
+            facing: moves
+                .iter()
+                .zip(&shares)
+                .map(|(step, &share)| step.facing(share))
                 .collect(),
         }
     }
@@ -155,9 +164,24 @@ impl Move {
         }
     }
 
+    /// Distance from the middle line after going `share` of the way.
+    fn reached(&self, share: f32) -> f64 {
+        self.x + (self.moved - self.x) * f64::from(share)
+    }
+
+    /// The normal's part along z on a round profile.
+    fn facing(&self, share: f32) -> f32 {
+        if self.radius > 0.0 {
+            let across = self.reached(share) / self.radius;
+            (1.0 - across * across).max(0.0).sqrt() as f32
+        } else {
+            0.0
+        }
+    }
+
     /// √h after going `share` of the way.
     fn height(&self, share: f32) -> f32 {
-        let x = self.x + (self.moved - self.x) * f64::from(share);
+        let x = self.reached(share);
         let before = self.radius * self.radius - self.x * self.x;
         let after = self.radius * self.radius - x * x;
         if before > 0.0 && after > 0.0 {
