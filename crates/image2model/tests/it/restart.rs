@@ -53,9 +53,13 @@ async fn a_killed_server_loses_nothing_tells_nothing_twice_and_leaves_nothing() 
     );
 
     let client = Client::new(port);
+    let mut models = 0;
     for (id, images) in &accepted {
-        check_outcome(&client, id, *images).await;
+        models += check_outcome(&client, id, *images).await;
     }
+    let images: usize = accepted.iter().map(|(_, images)| images).sum();
+    println!("{models} of {images} images became models");
+    assert!(models * 2 > images, "{models} of {images}");
     let (status, _) = server.terminate();
     assert!(status.success(), "{status}");
 
@@ -99,8 +103,9 @@ async fn accepted_at_last(client: &Client, pictures: &[Vec<u8>], key: &str) -> S
     }
 }
 
-/// Every image has ended once, as a model or a stated failure, and the facts are numbered without gap.
-async fn check_outcome(client: &Client, id: &str, images: usize) {
+/// Every image has ended once, as a model or a stated failure, and the facts are numbered without gap. Returns how
+/// many became models.
+async fn check_outcome(client: &Client, id: &str, images: usize) -> usize {
     let events = client.events(id).await;
     let facts: Vec<_> = events.iter().filter_map(Event::fact).collect();
     let numbers: Vec<_> = (1..=u32::try_from(facts.len()).unwrap()).collect();
@@ -132,6 +137,8 @@ async fn check_outcome(client: &Client, id: &str, images: usize) {
             other => panic!("{other:?}: {item}"),
         }
     }
+    let made = items.iter().filter(|item| item["status"] == "completed");
+    made.count()
 }
 
 async fn check_model(client: &Client, item: &Value) {
