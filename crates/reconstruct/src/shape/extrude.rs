@@ -176,9 +176,11 @@ fn draw_in(rings: &[Ring], width: f32, observer: &dyn Observer) -> Result<Vec<Ri
         let inner = moved(&widths);
         let mut narrow = meetings(&inner, observer)?;
         for (r, ring) in rings.iter().enumerate() {
+            // A small ring can turn inside out as a whole, though none of its sides turns round.
+            let turned = area(ring) * area(&inner[r]) <= 0.0;
             narrow.extend(
                 (0..ring.len())
-                    .filter(|&k| shrinks(ring, &inner[r], k))
+                    .filter(|&k| turned || shrinks(ring, &inner[r], k))
                     .map(|k| (r, k)),
             );
         }
@@ -227,7 +229,7 @@ fn ring_mitres(ring: &Ring) -> Ring {
 /// Triangles between the rings, numbered as their points follow each other.
 fn triangulate(rings: &[Ring]) -> Result<Vec<[u32; 3]>, Error> {
     let mut points = Vec::new();
-    let mut sides = Vec::new();
+    let mut sides: Vec<[usize; 2]> = Vec::new();
     for ring in rings {
         let first = points.len();
         points.extend(
@@ -239,8 +241,10 @@ fn triangulate(rings: &[Ring]) -> Result<Vec<[u32; 3]>, Error> {
     let count = points.len();
     let mut conflicts = 0;
     let plan: ConstrainedDelaunayTriangulation<Point2<f64>> =
-        ConstrainedDelaunayTriangulation::try_bulk_load_cdt(points, sides, |_| conflicts += 1)
-            .map_err(|_| Error::Mesh(Defect::NotFinite(0)))?;
+        ConstrainedDelaunayTriangulation::try_bulk_load_cdt(points, sides.clone(), |_| {
+            conflicts += 1
+        })
+        .map_err(|_| Error::Mesh(Defect::NotFinite(0)))?;
     if conflicts > 0 || plan.num_vertices() != count {
         return Err(Error::Mesh(Defect::NonManifold(conflicts)));
     }
@@ -262,20 +266,50 @@ fn triangulate(rings: &[Ring]) -> Result<Vec<[u32; 3]>, Error> {
             }
         }
     }
-    let triangles: Vec<[u32; 3]> = plan
-        .inner_faces()
-        .filter(|face| inside[face.fix().index()] == Some(true))
-        .map(|face| face.vertices().map(|v| v.fix().index() as u32))
-        .collect();
-    // A ring on the wrong side of another leaves more or less than the rings enclose.
-    let enclosed: f32 = rings.iter().map(|ring| area(ring)).sum();
-    let points: Vec<_> = rings.iter().flatten().copied().collect();
-    let covered: f32 = triangles
-        .iter()
-        .map(|t| area(&t.map(|v| points[v as usize])))
-        .sum();
-    if (enclosed - covered).abs() > 1e-3 * enclosed.abs() {
-        return Err(Error::Mesh(Defect::NonManifold(0)));
+    // The sides are numbered by their first points, and each has the inside on its left, or a ring lies on
+    // the wrong side of another.
+    let astray = plan.directed_edges().filter(|edge| {
+        let leaves = inside[edge.face().fix().index()] == Some(true) && edge.is_constraint_edge();
+        leaves && sides[edge.from().fix().index()][1] != edge.to().fix().index()
+    });
+    match astray.count() {
+        0 => Ok(plan
+            .inner_faces()
+            .filter(|face| inside[face.fix().index()] == Some(true))
+            .map(|face| face.vertices().map(|v| v.fix().index() as u32))
+            .collect()),
+        count => Err(Error::Mesh(Defect::NonManifold(count))),
     }
-    Ok(triangles)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Silent, mesh::check};
+
+    #[test]
+    fn a_hole_narrower_than_the_bevel_does_not_turn_inside_out() {
+        let part = vec![[300.0, 50.0], [500.0, 50.0], [500.0, 200.0], [300.0, 200.0]];
+        let hole = vec![
+            [417.222_32, 112.5],
+            [417.5, 114.024_54],
+            [419.5, 115.245_47],
+            [419.9936, 114.5],
+            [418.5, 111.4247],
+            [417.5, 110.9733],
+        ];
+        let profile = Profile {
+            thickness: 40.0,
+            bevel: 2.0,
+        };
+        for hole in [hole.clone(), hole.into_iter().rev().collect()] {
+            let rings = if area(&hole) < 0.0 {
+                vec![part.clone(), hole]
+            } else {
+                vec![hole]
+            };
+            let mesh = extrude(&rings, profile, &Silent).unwrap();
+            assert_eq!(check(&mesh, 1000), Ok(()));
+        }
+    }
 }
