@@ -23,7 +23,7 @@ else
 fi
 
 echo "Building image2model (a few minutes the first time) ..."
-cargo build --release --quiet --package image2model
+cargo build --release --package image2model
 binary=${CARGO_TARGET_DIR:-target}/release/image2model
 "$binary" convert "${photo:-samples}" -o out/ --preview
 if [ "$serve" = 0 ]; then

@@ -298,8 +298,10 @@ pub struct WorkerLoad {
     pub running: usize,
     pub waiting: usize,
     pub concurrency: usize,
-    /// Tasks done since its start; `max_tasks_per_child` counts these.
+    /// Tasks done since its start.
     pub done: u64,
+    /// Tasks after which a worker process is replaced; threads of one that serves stay.
+    pub max_tasks_per_child: u64,
 }
 
 /// The workers' register.

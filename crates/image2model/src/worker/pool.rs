@@ -301,6 +301,7 @@ impl Pool {
             running: self.running.len(),
             waiting: self.waiting.len(),
             concurrency: self.slots,
+            max_tasks_per_child: self.settings.max_tasks_per_child,
             done: self.ended,
         };
         self.loads.set(self.queue, load);

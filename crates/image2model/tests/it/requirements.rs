@@ -129,9 +129,10 @@ fn wrong_default(row: &Row<'_>, loaded: &Loaded) -> Result<(), String> {
             .values
             .get(key)
             .ok_or_else(|| format!("{id}: there is no setting {key}"))?;
-        if *actual != stated {
+        let shown = actual.to_string();
+        if shown != stated {
             return Err(format!(
-                "{id}: {key} is {actual} in the program and {stated} in the table"
+                "{id}: {key} is {shown} in the program and {stated} in the table"
             ));
         }
     }
