@@ -11,6 +11,7 @@ mod many_streams;
 mod memory;
 mod metrics;
 mod models_pass_outside_judges;
+mod page;
 mod requirements;
 mod restart;
 mod start;
