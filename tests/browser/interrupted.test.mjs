@@ -59,12 +59,13 @@ describe("a job that is under way", () => {
   it("ends when it is cancelled", async () => {
     const visit = await running(20);
     await visit.page.getByRole("button", { name: "Cancel", exact: true }).click();
-    await visit.page.getByText("Cancelled", { exact: true }).first().waitFor();
+    const ended = visit.page.locator("article .status").getByText("Cancelled", { exact: true });
+    await ended.waitFor();
     const job = await newest();
     assert.equal(job.status, "cancelled");
     assert.ok(job.items.some(({ status }) => status === "cancelled"));
     await visit.page.reload();
-    await visit.page.getByText("Cancelled", { exact: true }).first().waitFor();
+    await ended.waitFor();
     await visit.close();
   });
 });

@@ -91,14 +91,14 @@ export function streamUrl(jobId: string, lastEvent: string): string {
 }
 
 interface Health {
-  retention?: { text?: string };
+  results?: { text?: string };
 }
 
 /** How long results are kept, in the server's words; empty when it does not say. */
 export async function retention(): Promise<string> {
   try {
     const health = await request<Health>("/health/detailed");
-    return health.retention?.text ?? "";
+    return health.results?.text ?? "";
   } catch {
     return "";
   }

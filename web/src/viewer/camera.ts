@@ -49,5 +49,5 @@ export function describe(azimuth: number, elevation: number): string {
 export function fitting(camera: PerspectiveCamera, radius: number): number {
   const vertical = MathUtils.degToRad(camera.fov) / 2;
   const horizontal = Math.atan(Math.tan(vertical) * camera.aspect);
-  return (radius * 1.12) / Math.sin(Math.min(vertical, horizontal));
+  return (radius * 1.18) / Math.sin(Math.min(vertical, horizontal));
 }

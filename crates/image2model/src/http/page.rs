@@ -70,8 +70,10 @@ fn asset_response(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Respon
     } else {
         "no-cache"
     };
+    // With a 304 too: a browser puts its headers over those that it has kept, and another policy would stop the page.
     let described = [
         (header::CACHE_CONTROL, cache.to_owned()),
+        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
         (header::ETAG, tag.clone()),
     ];
     if headers
@@ -80,10 +82,7 @@ fn asset_response(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Respon
     {
         return (StatusCode::NOT_MODIFIED, described).into_response();
     }
-    let kind = [
-        (header::CONTENT_TYPE, file.metadata.mimetype().to_owned()),
-        (header::CONTENT_SECURITY_POLICY, POLICY.to_owned()),
-    ];
+    let kind = [(header::CONTENT_TYPE, file.metadata.mimetype().to_owned())];
     (described, kind, file.data).into_response()
 }
 
