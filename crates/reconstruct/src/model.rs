@@ -74,6 +74,8 @@ pub enum Warning {
     FirstFrame,
     /// A face limit under 100 was asked for and counted as 100.
     FaceLimitRaised { asked: u32 },
+    /// A border was asked for, but a relief that is cut out has none.
+    BorderLeftOut,
 }
 
 impl Warning {
@@ -84,6 +86,7 @@ impl Warning {
             Self::NoForeground => "no_foreground",
             Self::FirstFrame => "first_frame",
             Self::FaceLimitRaised { .. } => "face_limit_raised",
+            Self::BorderLeftOut => "border_left_out",
         }
     }
 }
@@ -99,6 +102,9 @@ impl fmt::Display for Warning {
                 f,
                 "a face limit of {asked} counts as 100, the least there is"
             ),
+            Self::BorderLeftOut => {
+                f.write_str("the relief is cut out along its outline, so border_mm does not apply")
+            }
         }
     }
 }

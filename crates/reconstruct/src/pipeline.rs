@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::{
-    Error, Limits, Model, Options, Warning,
+    Error, Limits, Model, ModelKind, Options, Warning,
     image::{self, Picture},
     mesh::{self, Mesh},
     segment::{self, Matte},
@@ -136,7 +136,7 @@ pub fn reconstruct(
 
     observer.begin(Step::Finish);
     let mut model = mesh::finish(&mesh, atlas, options, observer)?;
-    model.warnings = warnings(picture.warnings, matte.warnings, options);
+    model.warnings = warnings(picture.warnings, matte, options);
     model.options = options.pairs();
     Ok(model)
 }
@@ -175,9 +175,12 @@ fn ready(mesh: Mesh, options: &Options) -> Result<Mesh, Error> {
 }
 
 /// What the person should know, each thing once.
-fn warnings(picture: Vec<Warning>, matte: Vec<Warning>, options: &Options) -> Vec<Warning> {
+fn warnings(picture: Vec<Warning>, matte: Matte, options: &Options) -> Vec<Warning> {
     let mut all = picture;
-    all.extend(matte);
+    if options.model == ModelKind::Relief && options.border_mm > 0.0 && !matte.is_whole() {
+        all.push(Warning::BorderLeftOut);
+    }
+    all.extend(matte.warnings);
     if options.face_limit < options.effective_face_limit() {
         all.push(Warning::FaceLimitRaised {
             asked: options.face_limit,

@@ -170,18 +170,22 @@ fn note(warning: &Warning) -> Note {
         code: warning.code().to_owned(),
         message: warning.to_string(),
         asked: match warning {
-            Warning::NoForeground | Warning::FirstFrame => None,
+            Warning::NoForeground | Warning::FirstFrame | Warning::BorderLeftOut => None,
             Warning::FaceLimitRaised { asked } => Some(*asked),
         },
     }
 }
 
 fn warning(note: &Note) -> Result<Warning, Error> {
-    [Warning::NoForeground, Warning::FirstFrame]
-        .into_iter()
-        .chain(note.asked.map(|asked| Warning::FaceLimitRaised { asked }))
-        .find(|warning| warning.code() == note.code)
-        .ok_or_else(|| unreadable(format!("it carries the unknown warning {:?}", note.code)))
+    [
+        Warning::NoForeground,
+        Warning::FirstFrame,
+        Warning::BorderLeftOut,
+    ]
+    .into_iter()
+    .chain(note.asked.map(|asked| Warning::FaceLimitRaised { asked }))
+    .find(|warning| warning.code() == note.code)
+    .ok_or_else(|| unreadable(format!("it carries the unknown warning {:?}", note.code)))
 }
 
 fn assemble(document: &Document, mut bin: Vec<u8>) -> Vec<u8> {

@@ -102,7 +102,7 @@ const INFLATE: [Spec; 4] = [
     Spec {
         name: "cut_out",
         kind: Kind::Boolean { default: true },
-        help: "cut the object out of its background",
+        help: "cut the object out of its background; a picture with transparency always is, along it",
     },
 ];
 
@@ -148,12 +148,12 @@ const RELIEF: [Spec; 6] = [
             default: Some(0.0),
             unit: "mm",
         },
-        help: "width of a plain border",
+        help: "width of a plain border around a whole picture; a cut-out relief has none",
     },
     Spec {
         name: "cut_out",
         kind: Kind::Boolean { default: false },
-        help: "keep only the object, not its background",
+        help: "keep only the object, not its background; a picture with transparency always is cut out, along it",
     },
 ];
 
@@ -181,7 +181,7 @@ const EXTRUDE: [Spec; 3] = [
     Spec {
         name: "cut_out",
         kind: Kind::Boolean { default: true },
-        help: "cut the object out of its background",
+        help: "cut the object out of its background; a picture with transparency always is, along it",
     },
 ];
 

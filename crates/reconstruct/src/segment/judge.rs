@@ -33,7 +33,8 @@ pub(super) fn stands_out(cut: &[bool], small: &Small) -> bool {
     let [left, right, top, bottom] = sides(cut, small.width);
     let edge = (left + right) * small.height as f32 + (top + bottom) * small.width as f32;
     let edge = edge / (2 * (small.width + small.height)) as f32;
-    let spans = left.min(right) > SPANNING || top.min(bottom) > SPANNING;
+    let spans = (left.min(right) > SPANNING || top.min(bottom) > SPANNING)
+        && !(corners_are_free(cut, small.width) && plain_ground(cut, small));
     let scattered = area < SCATTERED_AREA
         && regions::largest(cut, small.width) < LARGEST
         && (area < SCATTERED_ON_PLAIN || !plain_ground(cut, small));
@@ -64,6 +65,15 @@ fn sides(cut: &[bool], width: usize) -> [f32; 4] {
         row(0, down),
         row(height - down, height),
     ]
+}
+
+/// Whether all four corners are background: on a plain one, an object that fills its picture comes near
+/// opposite sides in their middle, while a scene would hold a corner.
+fn corners_are_free(cut: &[bool], width: usize) -> bool {
+    let last = cut.len() - 1;
+    ![0, width - 1, last + 1 - width, last]
+        .iter()
+        .any(|&corner| cut[corner])
 }
 
 /// Whether the background is of one colour, on which several small things may well lie.

@@ -39,21 +39,36 @@ impl Matte {
             warnings: Vec::new(),
         }
     }
+
+    /// Whether nothing at all was cut away.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.alpha.iter().all(|&a| a == 255)
+    }
+
+    /// The picture's own alpha.
+    fn own(picture: &Picture) -> Self {
+        Self {
+            alpha: picture.rgba.iter().skip(3).step_by(4).copied().collect(),
+            ..Self::whole(picture.width, picture.height)
+        }
+    }
 }
 
-/// Takes the whole picture without looking for an object.
+/// Takes the whole picture without looking for an object: all that can be seen of it, where it is cut out by
+/// its own alpha.
 ///
 /// # Errors
 /// [`Error::NoContent`].
 pub fn all(picture: &Picture) -> Result<Matte, Error> {
-    if Alpha::of(picture).none {
+    let alpha = Alpha::of(picture);
+    if alpha.none {
         return Err(Error::NoContent("all of it is transparent"));
     }
-    if picture
-        .rgba
-        .chunks_exact(4)
-        .all(|px| px == &picture.rgba[..4])
-    {
+    if alpha.used {
+        return Ok(Matte::own(picture));
+    }
+    if is_one_colour(picture) {
         return Err(Error::NoContent("all of it is one colour"));
     }
     Ok(Matte::whole(picture.width, picture.height))
@@ -76,10 +91,7 @@ pub fn segment(
         return mask::matte(mask, picture.width, picture.height);
     }
     if alpha.used {
-        return Ok(Matte {
-            alpha: picture.rgba.iter().skip(3).step_by(4).copied().collect(),
-            ..Matte::whole(picture.width, picture.height)
-        });
+        return Ok(Matte::own(picture));
     }
     if is_one_colour(picture) {
         return Err(Error::NoContent("all of it is one colour"));

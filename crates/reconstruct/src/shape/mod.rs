@@ -92,8 +92,8 @@ pub fn build(
 ) -> Result<Mesh, Error> {
     match options.model {
         ModelKind::Inflate => body(picture, matte, options, fineness, observer),
-        ModelKind::Relief if options.cut_out => plaque(picture, matte, options, fineness, observer),
-        ModelKind::Relief => plate(picture, matte, options, fineness, observer),
+        ModelKind::Relief if matte.is_whole() => plate(picture, matte, options, fineness, observer),
+        ModelKind::Relief => plaque(picture, matte, options, fineness, observer),
         ModelKind::Extrude => silhouette(matte, options, fineness, observer),
     }
 }

@@ -150,6 +150,24 @@ fn a_low_limit_is_raised_and_said_once() {
     assert_eq!(model.warnings, [Warning::FaceLimitRaised { asked: 3 }]);
 }
 
+#[test]
+fn a_picture_with_transparency_is_cut_out_along_it_as_a_relief_too() {
+    let mut options = Options::of(ModelKind::Relief);
+    options.border_mm = 5.0;
+    assert!(!options.cut_out);
+    let model = model(&options);
+    assert_eq!(model.warnings, [Warning::BorderLeftOut]);
+    // The two discs are 220 wide and 180 high; the picture is 320 by 240.
+    let [width, height, _] = Bounds::of(&model.positions).size();
+    assert!(
+        (height / width - 180.0 / 220.0).abs() < 0.01,
+        "{width} {height}"
+    );
+    // The picture's lower right corner is clear.
+    let corner = |p: &&[f32; 3]| p[0] > 0.3 * width && p[1] < 0.2 * height;
+    assert_eq!(model.positions.iter().find(corner), None);
+}
+
 /// Counts how often it is asked, and cancels from the given time on.
 struct Countdown {
     asked: AtomicUsize,
