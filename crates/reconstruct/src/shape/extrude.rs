@@ -242,7 +242,7 @@ fn triangulate(rings: &[Ring]) -> Result<Vec<[u32; 3]>, Error> {
     let mut conflicts = 0;
     let plan: ConstrainedDelaunayTriangulation<Point2<f64>> =
         ConstrainedDelaunayTriangulation::try_bulk_load_cdt(points, sides.clone(), |_| {
-            conflicts += 1
+            conflicts += 1;
         })
         .map_err(|_| Error::Mesh(Defect::NotFinite(0)))?;
     if conflicts > 0 || plan.num_vertices() != count {
