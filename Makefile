@@ -14,10 +14,7 @@ PHOTO ?=
 run:
 	@scripts/run.sh "$(PHOTO)" "$(SERVE)" "$(LISTEN)"
 
-test: tools web
-	cargo fmt --all --check
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+test: tools web lint
 	cd web && npm run --silent check && npm test --silent
 	cargo test --workspace
 
@@ -33,7 +30,7 @@ web:
 lint:
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet
 
 tools:
 	@scripts/install-test-tools.sh

@@ -9,7 +9,7 @@
 //! passed every check in [`mesh::check`], or an [`Error`] that names what was wrong.
 //!
 //! Data runs through `pipeline.rs` in one direction: bytes → [`image::Picture`] → [`segment::Matte`] →
-//! [`shape`] → [`mesh::Mesh`] → [`texture`] → [`Model`] → [`format`] or [`preview`].
+//! [`shape`] → [`mesh::Mesh`] → [`texture`] → [`Model`] → [`mod@format`] or [`preview`].
 
 mod error;
 #[cfg(test)]

@@ -93,7 +93,7 @@ pub struct Parts {
     pub config: Arc<Config>,
     pub clock: Arc<dyn Clock>,
     pub metrics: PrometheusHandle,
-    /// [`Space::of`] outside tests.
+    /// `Space::of` outside tests.
     pub space: ReadSpace,
 }
 

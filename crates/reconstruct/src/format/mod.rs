@@ -117,7 +117,7 @@ pub fn file_stem(stem: &str) -> String {
     }
 }
 
-/// Reads a GLB that [`write`] made; the model is equal to the one written, bit for bit.
+/// Reads a GLB that [`write()`] made; the model is equal to the one written, bit for bit.
 ///
 /// # Errors
 /// [`Error::Model`] when it is anything else.

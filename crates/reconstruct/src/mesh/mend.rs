@@ -21,7 +21,7 @@ const RETREAT: f32 = 0.02;
 /// A triangle lower than this share of the mesh's size is flat: it would not outlast a change of unit.
 const FLAT: f64 = 4e-7;
 
-/// Mends `mesh` in place as far as that is possible; [`check`](super::check) tells whether it sufficed.
+/// Mends `mesh` in place as far as that is possible; [`check`](super::check()) tells whether it sufficed.
 pub(super) fn mend(mesh: &mut Mesh) {
     drop_folds(mesh);
     part_pinches(mesh);

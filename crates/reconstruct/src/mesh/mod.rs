@@ -1,10 +1,10 @@
 //! The indexed triangle mesh and its invariants.
 //!
 //! A [`Mesh`] is welded: one vertex per position. It must be closed, manifold, consistently oriented, of
-//! positive volume and free of degenerate faces; [`check`] says whether it is, and nothing leaves the
+//! positive volume and free of degenerate faces; [`check()`] says whether it is, and nothing leaves the
 //! crate unchecked. Knows nothing of pictures.
 //!
-//! A shape arrives in picture space, [`simplify`] brings it under the face limit and mends what that
+//! A shape arrives in picture space, [`simplify()`] brings it under the face limit and mends what that
 //! folded, `finish` turns it upright into metres, checks it in its final numbers and
 //! gives it normals and texture coordinates.
 

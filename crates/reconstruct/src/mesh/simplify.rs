@@ -40,7 +40,7 @@ const ATTEMPTS: [Attempt; 4] = [
 /// Reduces `mesh` to at most `face_limit` faces and mends it; a mesh under the limit stays as it is.
 ///
 /// # Errors
-/// [`Error::Mesh`] when no attempt gives a mesh that passes its [`check`]: start from a coarser one then.
+/// [`Error::Mesh`] when no attempt gives a mesh that passes its [`check()`]: start from a coarser one then.
 /// [`Error::Cancelled`].
 pub fn simplify(mesh: Mesh, face_limit: u32, observer: &dyn Observer) -> Result<Mesh, Error> {
     if mesh.triangles.len() <= face_limit as usize {

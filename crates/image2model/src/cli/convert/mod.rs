@@ -69,11 +69,11 @@ pub(super) struct Args {
     #[arg(long, value_name = "FILE")]
     mask: Option<PathBuf>,
 
-    /// Also draw each model as <name>.preview.png
+    /// Also draw each model, as NAME.preview.png
     #[arg(long)]
     preview: bool,
 
-    /// Also draw 24 views around each model as <name>.turntable.png
+    /// Also draw 24 views around each model, as NAME.turntable.png
     #[arg(long)]
     turntable: bool,
 
