@@ -2,9 +2,14 @@
 //!
 //! With −Δh = 4 and h = 0 on the outline, z = √h turns a disc into a half ball (Baran and Lehtinen,
 //! "Notes on Inflating Curves", 2009). √h is steep at the rim, so points are first moved towards it until
-//! they are as evenly spaced along the body's surface as they were in the plane.
+//! they are nearly as evenly spaced along the body's surface as they were in the plane.
 
-use super::{field::Field, plan::Plan, poisson};
+use super::{
+    field::Field,
+    locate::Locator,
+    plan::{Plan, doubled_area},
+    poisson,
+};
 use crate::{
     Error, Observer, Options, Step,
     mesh::{Mesh, Patch},
@@ -12,8 +17,11 @@ use crate::{
 
 /// Least height of a point inside, as a share of the lattice's edge: front and back never touch there.
 const LEAST_HEIGHT: f32 = 0.02;
+/// Share of the way towards the rim that points go. All of it would leave no room between the last ones there, so
+/// that the least roughness of an outline folds them over each other.
+const WAY: f32 = 0.75;
 /// Share of its area in the plane that a triangle keeps at least when points move towards the rim.
-const LEAST_AREA: f32 = 2e-3;
+const LEAST_AREA: f32 = 0.05;
 
 /// The welded body over `plan`. `flatness` scales the whole thickness; `relief` adds fine height to the front.
 ///
@@ -88,108 +96,73 @@ struct Body {
 impl Body {
     fn over(plan: &Plan, heights: &[f64]) -> Self {
         let slopes = slopes(plan, heights);
-        let moves: Vec<Move> = (0..plan.points.len())
-            .map(|v| Move::of(heights[v], slopes[v]))
-            .collect();
-        let mut shares = vec![1.0_f32; plan.points.len()];
-        let place = |v: usize, share: f32| {
-            let [x, y] = plan.points[v];
-            [x + moves[v].by[0] * share, y + moves[v].by[1] * share]
+        let points = spread(plan, heights, &slopes);
+        let locator = Locator::over(plan);
+        let mut body = Self {
+            heights: Vec::with_capacity(points.len()),
+            facing: Vec::with_capacity(points.len()),
+            points: Vec::new(),
         };
-        // Where neighbours would pass each other, go half as far.
-        for _ in 0..12 {
-            let mut crossed = false;
-            for &triangle in &plan.triangles {
-                let moved = triangle.map(|v| place(v as usize, shares[v as usize]));
-                let least = LEAST_AREA * plan.doubled_area(triangle);
-                if super::plan::doubled_area(moved) < least {
-                    crossed = true;
-                    for v in triangle {
-                        shares[v as usize] *= 0.5;
-                    }
+        for (v, &point) in points.iter().enumerate() {
+            // However far a point has gone, it lies on the one surface over the plane.
+            let place = locator.find(v, point);
+            let height = place.mix(|v| heights[v]).max(0.0);
+            let steep: f64 = [0, 1]
+                .map(|axis| place.mix(|v| slopes[v][axis]).powi(2))
+                .iter()
+                .sum();
+            body.heights.push(height.sqrt() as f32);
+            // The gradient of √h is that of h over 2√h.
+            let facing = 4.0 * height / (4.0 * height + steep).max(f64::MIN_POSITIVE);
+            body.facing.push(facing.sqrt() as f32);
+        }
+        body.points = points;
+        body
+    }
+}
+
+/// The points moved towards the rim; where neighbours would pass each other, not as far.
+fn spread(plan: &Plan, heights: &[f64], slopes: &[[f64; 2]]) -> Vec<[f32; 2]> {
+    let moves: Vec<[f32; 2]> = heights
+        .iter()
+        .zip(slopes)
+        .map(|(&height, &slope)| towards_rim(height, slope))
+        .collect();
+    let mut shares = vec![WAY; plan.points.len()];
+    let place = |v: usize, share: f32| {
+        let ([x, y], [u, w]) = (plan.points[v], moves[v]);
+        [x + u * share, y + w * share]
+    };
+    for _ in 0..30 {
+        let mut crossed = false;
+        for &triangle in &plan.triangles {
+            let moved = triangle.map(|v| place(v as usize, shares[v as usize]));
+            if doubled_area(moved) < LEAST_AREA * plan.doubled_area(triangle) {
+                crossed = true;
+                for v in triangle {
+                    shares[v as usize] *= 0.8;
                 }
             }
-            if !crossed {
-                break;
-            }
         }
-        Self {
-            points: (0..moves.len()).map(|v| place(v, shares[v])).collect(),
-            heights: moves
-                .iter()
-                .zip(&shares)
-                .map(|(step, &share)| step.height(share))
-                .collect(),
-            facing: moves
-                .iter()
-                .zip(&shares)
-                .map(|(step, &share)| step.facing(share))
-                .collect(),
+        if !crossed {
+            break;
         }
     }
+    (0..moves.len()).map(|v| place(v, shares[v])).collect()
 }
 
 /// How a point moves towards the rim, on the round profile that its height and slope tell of: for
 /// h = k (ρ² − x²), x is the distance from the middle line and ρ − x that to the outline.
-struct Move {
-    by: [f32; 2],
-    height: f64,
-    x: f64,
-    moved: f64,
-    radius: f64,
-}
-
-impl Move {
-    fn of(height: f64, slope: [f64; 2]) -> Self {
-        let steep = slope[0].hypot(slope[1]);
-        // The profile of a strip, k = 2; on a disc it asks for somewhat less than the full way.
-        let radius = (steep * steep + 8.0 * height).sqrt() / 4.0;
-        let x = steep / 4.0;
-        let moved = if radius > 0.0 {
-            radius * (std::f64::consts::FRAC_PI_2 * x / radius).sin()
-        } else {
-            x
-        };
-        let by = if steep > 0.0 && height > 0.0 {
-            slope.map(|s| (-s / steep * (moved - x)) as f32)
-        } else {
-            [0.0; 2]
-        };
-        Self {
-            by,
-            height,
-            x,
-            moved,
-            radius,
-        }
+fn towards_rim(height: f64, slope: [f64; 2]) -> [f32; 2] {
+    let steep = slope[0].hypot(slope[1]);
+    if steep <= 0.0 || height <= 0.0 {
+        return [0.0; 2];
     }
-
-    /// Distance from the middle line after going `share` of the way.
-    fn reached(&self, share: f32) -> f64 {
-        self.x + (self.moved - self.x) * f64::from(share)
-    }
-
-    /// The normal's part along z on a round profile.
-    fn facing(&self, share: f32) -> f32 {
-        if self.radius > 0.0 {
-            let across = self.reached(share) / self.radius;
-            (1.0 - across * across).max(0.0).sqrt() as f32
-        } else {
-            0.0
-        }
-    }
-
-    /// √h after going `share` of the way.
-    fn height(&self, share: f32) -> f32 {
-        let x = self.reached(share);
-        let before = self.radius * self.radius - self.x * self.x;
-        let after = self.radius * self.radius - x * x;
-        if before > 0.0 && after > 0.0 {
-            (self.height * after / before).sqrt() as f32
-        } else {
-            self.height.max(0.0).sqrt() as f32
-        }
-    }
+    // The profile of a strip, k = 2; on a disc it asks for somewhat less than the full way.
+    let radius = (steep * steep + 8.0 * height).sqrt() / 4.0;
+    let x = steep / 4.0;
+    let moved = radius * (std::f64::consts::FRAC_PI_2 * x / radius).sin();
+    slope.map(|s| (-s / steep * (moved - x)) as f32)
 }
 
 /// The gradient at each point: the mean of its triangles', weighted by area.

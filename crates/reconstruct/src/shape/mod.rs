@@ -8,6 +8,7 @@ mod detail;
 mod extrude;
 mod field;
 mod inflate;
+mod locate;
 mod luma;
 mod outline;
 mod plan;

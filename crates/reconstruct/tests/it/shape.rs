@@ -23,6 +23,30 @@ fn a_disc_becomes_a_ball() {
     }
 }
 
+/// The outline of a photograph's object is rough; what lies inside it is not.
+#[test]
+fn a_rough_outline_leaves_no_groove_inside() {
+    let middle = [200.0, 200.0];
+    let rough = matte(400, 400, |x, y| {
+        let turn = (y - middle[1]).atan2(x - middle[0]);
+        let ragged = 3.0 * (turn * 61.0).sin() * (turn * 23.0 + 1.0).sin();
+        let tab = (x - 340.0).abs() < 12.0 && (y - 110.0).abs() < 8.0;
+        disc(x, y, middle, 160.0 + ragged) || tab
+    });
+    let mut options = Options::of(ModelKind::Inflate);
+    (options.back, options.detail) = (1.0, 0.0);
+    let mesh = surface(&rough, &options);
+    let radii: Vec<f32> = mesh
+        .positions
+        .iter()
+        .filter(|p| (p[0] - middle[0]).hypot(p[1] - middle[1]) < 110.0)
+        .map(|p| ((p[0] - middle[0]).powi(2) + (p[1] - middle[1]).powi(2) + p[2].powi(2)).sqrt())
+        .collect();
+    let mean = radii.iter().sum::<f32>() / radii.len() as f32;
+    let worst = radii.iter().map(|r| (r - mean).abs()).fold(0.0, f32::max);
+    assert!(worst < 0.006 * mean, "{worst} from {mean}");
+}
+
 #[test]
 fn holes_stay_holes_and_parts_stay_parts_in_every_shape() {
     for kind in ModelKind::ALL {
