@@ -1,4 +1,4 @@
-//! A glazed teapot on a wooden table with a checked cloth: a product on a busy ground.
+//! A glazed teapot on a table of old planks: a product on a busy ground.
 
 use image::RgbaImage;
 
@@ -15,7 +15,7 @@ pub(crate) fn draw(width: u32, height: u32) -> RgbaImage {
         ground: Some(table),
         sky: |direction| studio(direction, v(0.55, 0.5, 0.44)),
         ball: (v(0.05, 0.95, 0.0), 2.0),
-        light: v(-0.75, 1.5, 0.85),
+        light: v(0.35, 1.6, 1.1),
     };
     let camera = Camera {
         eye: v(1.0, 3.5, 6.2),
@@ -80,35 +80,18 @@ fn surface(p: V3, material: u32) -> Surface {
     }
 }
 
-/// Planks, with a checked cloth under the pot.
+/// Planks of different wood, with grain and gaps.
 fn table(p: V3) -> Surface {
     let q = p.turned(0.35);
     let plank = (q.z / 0.62).floor();
     let grain = fractal(q.x * 0.9 + 31.0 * plank, q.z * 13.0, 5);
     let rings = (20.0 * fractal(q.x * 0.35 + 7.0 * plank, q.z * 2.2, 3)).sin() * 0.5 + 0.5;
-    let tone = 0.75 + 0.5 * hash(plank as i32, 3);
+    let tone = 0.6 + 0.8 * hash(plank as i32, 3);
     let gap = smooth(0.0, 0.02, (q.z / 0.62 - plank - 0.5).abs() * -0.62 + 0.31);
-    let wood = hex(0x4a2a16).mix(hex(0x8a5a33), 0.25 + 0.5 * grain + 0.15 * rings)
-        * (tone * (0.25 + 0.75 * gap));
-    let c = (p - v(-0.1, 0.0, 0.1)).turned(-0.5);
-    let edge = (c.x.abs() - 2.1).max(c.z.abs() - 1.55);
-    if edge > 0.0 {
-        return Surface {
-            colour: wood,
-            mirror: 0.03,
-            gloss: 30.0,
-        };
-    }
-    let stripe = |t: f32| f32::from(u8::from((t / 0.26).floor() as i32 & 1 == 0));
-    let weave = 0.88
-        + 0.12 * ((c.x * 190.0).sin() * (c.z * 190.0).sin())
-        + 0.1 * fractal(c.x * 3.0, c.z * 3.0, 3);
-    let checks = (stripe(c.x) + stripe(c.z)) / 2.0;
-    let hem = if edge > -0.08 { 0.75 } else { 1.0 };
-    let colour = hex(0xf3ead9).mix(hex(0xa8322c), checks) * (weave * hem);
+    let wood = hex(0x4a2a16).mix(hex(0x9a6238), 0.1 + 0.6 * grain + 0.3 * rings);
     Surface {
-        colour,
-        mirror: 0.0,
-        gloss: 4.0,
+        colour: wood * (tone * (0.25 + 0.75 * gap)),
+        mirror: 0.03,
+        gloss: 30.0,
     }
 }
