@@ -162,4 +162,16 @@ describe("following a stream", () => {
     sources[0]?.tells("file_update", "2", {});
     expect(heard.events).toEqual([]);
   });
+
+  it("asks no more when it was stopped while a look was on its way", async () => {
+    const stop = start();
+    let fail: (error: Error) => void = () => {};
+    answer = () => new Promise((_, reject) => (fail = reject));
+    sources[0]?.tells("task_completed", "3", {});
+    stop();
+    fail(new ApiError(0, "no server"));
+    await settle();
+    expect(waits).toEqual([]);
+    expect(heard.snapshots).toEqual([]);
+  });
 });

@@ -41,13 +41,21 @@ export function watch(id: string, url: (lastEvent: string) => string, listener: 
   let unschedule: (() => void) | undefined;
   let wait = FIRST_WAIT;
   let lastEvent = "";
+  /** All has been told; a last snapshot may be on its way. */
   let over = false;
+  /** Nobody listens any more. */
+  let stopped = false;
   let broken = false;
 
-  function stop(): void {
+  function end(): void {
     over = true;
     source?.close();
     unschedule?.();
+  }
+
+  function stop(): void {
+    stopped = true;
+    end();
   }
 
   function lost(): void {
@@ -66,7 +74,7 @@ export function watch(id: string, url: (lastEvent: string) => string, listener: 
     }
     listener.event(name, data);
     if (endsJob(name)) {
-      stop();
+      end();
       void look();
     }
   }
@@ -95,9 +103,11 @@ export function watch(id: string, url: (lastEvent: string) => string, listener: 
   async function look(): Promise<boolean> {
     try {
       const job = await world.load(id);
+      if (stopped) return true;
       listener.snapshot(job);
       return isFinal(job.status);
     } catch (error) {
+      if (stopped) return true;
       if (error instanceof ApiError && error.status === 404) {
         listener.gone();
         return true;
@@ -110,7 +120,7 @@ export function watch(id: string, url: (lastEvent: string) => string, listener: 
   async function decide(): Promise<void> {
     const done = await look();
     if (over) return;
-    if (done) stop();
+    if (done) end();
     else unschedule = world.later(connect, retryWait());
   }
 
