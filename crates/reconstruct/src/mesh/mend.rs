@@ -2,14 +2,15 @@
 //!
 //! Edge collapses on a thin body can lay two faces onto the same three vertices, back to back, and leave
 //! vertices at which parts of the surface only touch (see issue 699 of zeux/meshoptimizer). Folded pairs
-//! enclose nothing and are dropped; touching parts are drawn apart a little; shells without volume go.
+//! enclose nothing and are dropped; touching parts are drawn apart a little; thin triangles that stand out are
+//! turned; shells without volume go.
 
 use std::collections::HashMap;
 
 use super::{
     Mesh, area_vector,
     check::shells,
-    difference,
+    difference, dot,
     fans::{Corner, Corners},
     length, signed_volume,
 };
@@ -21,11 +22,14 @@ const RETREAT: f32 = 0.02;
 /// A triangle lower than this share of the mesh's size is flat: it would not outlast a change of unit.
 const FLAT: f64 = 4e-7;
 
+/// A triangle lower than this share of its longest side is thin.
+const THIN: f64 = 0.05;
+
 /// Mends `mesh` in place as far as that is possible; [`check`](super::check()) tells whether it sufficed.
 pub(super) fn mend(mesh: &mut Mesh) {
     drop_folds(mesh);
     part_pinches(mesh);
-    turn_flat(mesh);
+    turn_thin(mesh);
     drop_empty_shells(mesh);
     compact(mesh);
 }
@@ -88,27 +92,29 @@ fn retreat(mesh: &Mesh, from: [f32; 3], fan: &[Corner]) -> [f32; 3] {
     to
 }
 
-/// Turns the longest side of every flat triangle to join the two points beside it.
-fn turn_flat(mesh: &mut Mesh) {
+/// Turns the longest side of every flat triangle to join the two points beside it, and of every thin one that
+/// stands out of its surroundings: whichever way so little a face looks, it is seen as a dent.
+fn turn_thin(mesh: &mut Mesh) {
     let size = Bounds::of(&mesh.positions).size();
     let least = FLAT * f64::from(size[0].max(size[1]).max(size[2]));
     for _ in 0..4 {
-        let flat: Vec<(usize, usize)> = (0..mesh.triangles.len())
-            .filter_map(|t| flat_side(mesh, t, least).map(|side| (t, side)))
+        let thin: Vec<(usize, Thin)> = (0..mesh.triangles.len())
+            .filter_map(|t| Some((t, Thin::of(mesh, t, least)?)))
             .collect();
-        if flat.is_empty() {
+        if thin.is_empty() {
             return;
         }
         let mut owners: HashMap<(u32, u32), usize> = HashMap::new();
         for (t, &[a, b, c]) in mesh.triangles.iter().enumerate() {
             owners.extend([((a, b), t), ((b, c), t), ((c, a), t)]);
         }
-        for (t, side) in flat {
-            // Flipped already, as some other flat triangle's neighbour.
-            if flat_side(mesh, t, least) != Some(side) {
+        let mut turned = false;
+        for (t, seen) in thin {
+            // Turned already, as some other thin triangle's neighbour.
+            if Thin::of(mesh, t, least) != Some(seen) {
                 continue;
             }
-            let [a, b, c] = [0, 1, 2].map(|k| mesh.triangles[t][(side + k) % 3]);
+            let [a, b, c] = [0, 1, 2].map(|k| mesh.triangles[t][(seen.side + k) % 3]);
             let Some(&over) = owners.get(&(b, a)) else {
                 continue;
             };
@@ -118,22 +124,45 @@ fn turn_flat(mesh: &mut Mesh) {
             if over == t || d == c || owners.contains_key(&(c, d)) || owners.contains_key(&(d, c)) {
                 continue;
             }
-            mesh.triangles[t] = [a, d, c];
-            mesh.triangles[over] = [d, b, c];
+            let agreement = |pair: [[u32; 3]; 2]| {
+                let [m, n] = pair.map(|t| area_vector(t.map(|v| mesh.positions[v as usize])));
+                dot(m, n) / (length(m) * length(n)).max(f64::MIN_POSITIVE)
+            };
+            let after = [[a, d, c], [d, b, c]];
+            if !seen.flat && agreement(after) <= agreement([[a, b, c], [b, a, d]]) {
+                continue;
+            }
+            [mesh.triangles[t], mesh.triangles[over]] = after;
             owners.remove(&(a, b));
             owners.remove(&(b, a));
             owners.extend([((a, d), t), ((d, c), t), ((c, a), t)]);
             owners.extend([((d, b), over), ((b, c), over), ((c, d), over)]);
+            turned = true;
+        }
+        if !turned {
+            return;
         }
     }
 }
 
-/// Where the longest side of `triangle` starts, if it is flat.
-fn flat_side(mesh: &Mesh, triangle: usize, least: f64) -> Option<usize> {
-    let corners = mesh.corners(triangle);
-    let sides = [0, 1, 2].map(|k| length(difference(corners[(k + 1) % 3], corners[k])));
-    let longest = (0..3).max_by(|&a, &b| sides[a].total_cmp(&sides[b]))?;
-    (length(area_vector(corners)) < least * sides[longest]).then_some(longest)
+/// A triangle that is far lower than it is long.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Thin {
+    /// Where its longest side starts.
+    side: usize,
+    /// So low that it would not outlast a change of unit.
+    flat: bool,
+}
+
+impl Thin {
+    fn of(mesh: &Mesh, triangle: usize, least: f64) -> Option<Self> {
+        let corners = mesh.corners(triangle);
+        let sides = [0, 1, 2].map(|k| length(difference(corners[(k + 1) % 3], corners[k])));
+        let side = (0..3).max_by(|&a, &b| sides[a].total_cmp(&sides[b]))?;
+        let doubled_area = length(area_vector(corners));
+        let flat = doubled_area < least * sides[side];
+        (flat || doubled_area < THIN * sides[side] * sides[side]).then_some(Self { side, flat })
+    }
 }
 
 fn drop_empty_shells(mesh: &mut Mesh) {

@@ -21,6 +21,17 @@ fn a_disc_becomes_a_ball() {
         let radius = ((p[0] - 200.0).powi(2) + (p[1] - 200.0).powi(2) + p[2].powi(2)).sqrt();
         assert!((radius - 150.0).abs() < 1.5, "{p:?} at {radius}");
     }
+    for &triangle in &mesh.triangles {
+        let [a, b, c] = triangle.map(|v| mesh.positions[v as usize].map(f64::from));
+        let side = |p: [f64; 3]| [0, 1, 2].map(|axis| p[axis] - a[axis]);
+        let ([u, v, w], [x, y, z]) = (side(b), side(c));
+        let normal = [v * z - w * y, w * x - u * z, u * y - v * x];
+        let out = [a[0] - 200.0, a[1] - 200.0, a[2]];
+        let dot = |p: [f64; 3], q: [f64; 3]| p[0] * q[0] + p[1] * q[1] + p[2] * q[2];
+        let facing = dot(normal, out) / (dot(normal, normal) * dot(out, out)).sqrt();
+        // A face that looks elsewhere is seen as a dent, however small it is.
+        assert!(facing > 0.8, "{triangle:?} at {a:?} faces {facing}");
+    }
 }
 
 /// The outline of a photograph's object is rough; what lies inside it is not.
