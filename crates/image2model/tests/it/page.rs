@@ -6,6 +6,8 @@ use std::{
     process::Command,
 };
 
+use crate::support::environment;
+
 /// What must be there, by path from the repository's root. `make test` brings all of it.
 const NEEDED: &[&str] = &[
     "web/dist/index.html",
@@ -51,7 +53,7 @@ fn the_page_does_what_a_person_asks_of_it() {
 
 fn on_the_path(program: &str) -> Option<PathBuf> {
     // The search of `PATH` is the system's own: `Command` does it too, but does not say what it found.
-    let path = std::env::var_os("PATH")?;
+    let path = environment("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
