@@ -14,7 +14,7 @@ use std::{
 use reconstruct::{Format, Limits, ModelKind, Options, Silent, format, reconstruct};
 use serde::Deserialize;
 
-use crate::support::soak;
+use crate::support::{root, soak};
 
 /// Turn by turn, so that small and large limits meet every shape.
 const FACE_LIMITS: [u32; 5] = [20_000, 100, 4_000, 600, 60_000];
@@ -218,8 +218,4 @@ fn corpus() -> Vec<PathBuf> {
     let mut pictures: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     pictures.sort();
     pictures
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

@@ -1,12 +1,8 @@
 //! The page in a real browser, on the real server: `tests/browser/` holds the stories, this runs them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
 
-use crate::support::environment;
+use crate::support::{environment, root};
 
 /// What must be there, by path from the repository's root. `make test` brings all of it.
 const NEEDED: &[&str] = &[
@@ -57,11 +53,4 @@ fn on_the_path(program: &str) -> Option<PathBuf> {
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
 }

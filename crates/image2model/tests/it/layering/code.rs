@@ -1,20 +1,12 @@
 //! Which lines of which files are production code.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-};
+use std::fs;
+
+use crate::support::root;
 
 const KINDS: [&str; 7] = ["rs", "ts", "js", "svelte", "sh", "py", "mjs"];
 /// Folders of what others wrote or a build made.
 const NOT_OURS: [&str; 3] = ["node_modules", "dist", "target"];
-
-pub(super) fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
-}
 
 /// Every source file below `folder` of the repository: its path from the root, and its text.
 pub(super) fn sources(folder: &str) -> Vec<(String, String)> {

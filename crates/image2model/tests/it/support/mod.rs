@@ -4,11 +4,23 @@ mod client;
 mod pictures;
 mod server;
 
-use std::{env, ffi::OsString};
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
 
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use server::{Server, command, refusal, wrapped};
+
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
 
 /// Whether the long versions are asked for (`make soak`).
 pub(crate) fn soak() -> bool {
