@@ -28,6 +28,7 @@ web:
 	@scripts/build-web.sh
 
 lint:
+	@. scripts/require.sh && require_rust && require_component clippy && require_component rustfmt
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items --quiet

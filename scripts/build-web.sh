@@ -3,7 +3,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/../web"
 . ../scripts/require.sh
-node_is_usable || { echo "image2model: the page needs Node.js 20 or later with npm. Install it and try again." >&2; exit 1; }
+require_node "the page"
 
 if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then
     npm ci --no-audit --no-fund --loglevel=error

@@ -1,23 +1,18 @@
 #!/usr/bin/env bash
-# Installs what the tests need: Debian's Chromium, the model judges and the page's browser driver. Quick when all is there.
+# Installs what the tests need: parts of Rust, Debian's Chromium, the model judges and the page's browser driver.
+# Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/require.sh
 
+# Asked first: what only the person can bring.
 require_compilers
-require python3 "Install Python 3.11 or later with venv (Debian: apt-get install python3 python3-venv) and try again."
-node_is_usable || { echo "image2model: the tests need Node.js 20 or later with npm. Install it and try again." >&2; exit 1; }
+require_node "the tests"
+require_python
+require_component clippy
+require_component rustfmt
 
-as_root() {
-    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
-}
-
-if ! command -v chromium >/dev/null 2>&1; then
-    require apt-get "Install Chromium with its command on the PATH as chromium, and try again."
-    echo "Installing Chromium for the browser tests ..."
-    as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
-fi
+command -v chromium >/dev/null 2>&1 || install_packages "Chromium" chromium fonts-dejavu-core
 scripts/fetch-corpus.sh
 (
     cd tests/browser

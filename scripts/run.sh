@@ -8,18 +8,17 @@ photo=$1 serve=$2 listen=$3
 
 require_compilers
 if [ -n "$photo" ] && [ ! -e "$photo" ]; then
-    echo "image2model: there is no picture $photo. Pass PHOTO=path/to/photo.jpg, or leave it out for samples/." >&2
-    exit 1
+    stop "there is no picture $photo: pass PHOTO=path/to/photo.jpg, or leave it out for samples/."
 fi
 # Asked before the build, which takes minutes, rather than after it.
-if [ "$serve" != 0 ] && (exec 3<>"/dev/tcp/${listen%:*}/${listen##*:}") 2>/dev/null; then
-    echo "image2model: ${listen} is taken. Stop the other program, or choose another: make run LISTEN=127.0.0.1:8081" >&2
-    exit 1
+host=${listen%:*} && host=${host#[} && host=${host%]}
+if [ "$serve" != 0 ] && (exec 3<>"/dev/tcp/$host/${listen##*:}") 2>/dev/null; then
+    stop "$listen is taken: stop the other program, or choose another place by make run LISTEN=127.0.0.1:8081."
 fi
 if node_is_usable; then
     make --no-print-directory web
 else
-    echo "Node.js 20 or later is not here, so the page will be a plain form. Install Node.js and run again for the full page."
+    echo "Node.js 20.19 or later with npm is not here: the page will be a plain form until you install it and run again."
 fi
 
 echo "Building image2model (a few minutes the first time) ..."

@@ -62,6 +62,10 @@ pub struct Sources {
 impl Sources {
     /// The process's own environment, and flags; the file is `image2model.yaml` if it lies here.
     #[must_use]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the environment is read"
+    )]
     pub fn of_process(file: Option<PathBuf>, flags: Vec<Flag>) -> Self {
         // Other variables may hold anything, so only names that are ours must be readable text.
         let environment = std::env::vars_os()

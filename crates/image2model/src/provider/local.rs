@@ -234,7 +234,10 @@ fn cancelled() -> Failure {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
+    use std::sync::{
+        Barrier, Mutex,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    };
 
     use super::*;
     use crate::config::Memory;
@@ -347,6 +350,35 @@ mod tests {
         assert_eq!(stopped.unwrap_err().error.code, "cancelled");
         let (made, _) = generate(&provider, disc(), &CancellationToken::new()).await;
         made.unwrap();
+    }
+
+    #[tokio::test]
+    async fn no_more_work_runs_at_once_than_there_are_threads() {
+        const THREADS: usize = 2;
+        let provider = LocalProvider::new(&WorkerSettings {
+            threads: THREADS,
+            ..WorkerSettings::default()
+        });
+        let never = CancellationToken::new();
+        let (running, most) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        // Each piece of work waits for a second one, so that all the threads are really used.
+        let met = Arc::new((running, most, Barrier::new(THREADS)));
+        let work = (0..20 * THREADS).map(|_| {
+            let met = met.clone();
+            provider.run(1, &never, move || {
+                let (running, most, both) = &*met;
+                most.fetch_max(running.fetch_add(1, SeqCst) + 1, SeqCst);
+                both.wait();
+                running.fetch_sub(1, SeqCst);
+                Ok(())
+            })
+        });
+        futures::future::try_join_all(work).await.unwrap();
+        assert_eq!(met.1.load(SeqCst), THREADS);
+
+        let cores = std::thread::available_parallelism().unwrap().get();
+        let by_default = LocalProvider::new(&WorkerSettings::default());
+        assert_eq!(by_default.all_threads, cores);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 #![cfg(test)]
 
+mod architecture;
 mod convert;
 mod disk;
 mod fairness;

@@ -14,6 +14,8 @@ use std::{
 use reconstruct::{Format, Limits, ModelKind, Options, Silent, format, reconstruct};
 use serde::Deserialize;
 
+use crate::support::{root, soak};
+
 /// Turn by turn, so that small and large limits meet every shape.
 const FACE_LIMITS: [u32; 5] = [20_000, 100, 4_000, 600, 60_000];
 const SHARE: usize = 3;
@@ -50,14 +52,13 @@ struct Written {
 
 #[test]
 fn models_pass_outside_judges() {
-    let soak = std::env::var_os("I2M_SOAK").is_some();
     let pictures = corpus();
     assert!(
         pictures.len() >= 28,
         "the corpus has only {} pictures",
         pictures.len()
     );
-    let step = if soak { 1 } else { SHARE };
+    let step = if soak() { 1 } else { SHARE };
     let chosen: Vec<_> = pictures.iter().step_by(step).collect();
     let folder = tempfile::tempdir().unwrap();
 
@@ -217,8 +218,4 @@ fn corpus() -> Vec<PathBuf> {
     let mut pictures: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
     pictures.sort();
     pictures
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

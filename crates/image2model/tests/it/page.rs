@@ -1,10 +1,8 @@
 //! The page in a real browser, on the real server: `tests/browser/` holds the stories, this runs them.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+use std::{fs, path::PathBuf, process::Command};
+
+use crate::support::{environment, root};
 
 /// What must be there, by path from the repository's root. `make test` brings all of it.
 const NEEDED: &[&str] = &[
@@ -51,15 +49,8 @@ fn the_page_does_what_a_person_asks_of_it() {
 
 fn on_the_path(program: &str) -> Option<PathBuf> {
     // The search of `PATH` is the system's own: `Command` does it too, but does not say what it found.
-    let path = std::env::var_os("PATH")?;
+    let path = environment("PATH")?;
     std::env::split_paths(&path)
         .map(|folder| folder.join(program))
         .find(|file| file.is_file())
-}
-
-fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("../..")
-        .canonicalize()
-        .unwrap()
 }

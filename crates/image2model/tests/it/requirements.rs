@@ -1,8 +1,10 @@
 //! `docs/requirements.md` is true: its defaults are the program's, its proofs are running tests.
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, fs, process::Command};
 
 use image2model::config::{Loaded, Sources, load};
+
+use crate::support::root;
 
 const TABLE: &str = include_str!("../../../../docs/requirements.md");
 const OPEN: &str = "open";
@@ -10,6 +12,7 @@ const NONE: &str = "–";
 
 struct Row<'a> {
     id: &'a str,
+    place: &'a str,
     default: &'a str,
     proof: &'a str,
 }
@@ -49,11 +52,33 @@ fn each_proof_in_the_requirements_is_a_running_test() {
 }
 
 #[test]
+fn each_place_in_the_requirements_is_there() {
+    let wrong: Vec<_> = rows(TABLE)
+        .unwrap()
+        .iter()
+        .filter_map(|row| wrong_place(row).err())
+        .collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    let at = |place, proof| Row {
+        id: "Z1",
+        place,
+        default: NONE,
+        proof,
+    };
+    let proof = "`it::requirements::each_place_in_the_requirements_is_there`";
+    assert!(wrong_place(&at("`http/`, `README.md`", proof)).is_ok());
+    assert!(wrong_place(&at("`http/`, `service.rs`", proof)).is_err());
+    assert!(wrong_place(&at("in the service", proof)).is_err());
+    assert!(wrong_place(&at("`deploy/nginx/`", OPEN)).is_ok());
+}
+
+#[test]
 fn a_wrong_default_a_missing_proof_and_a_malformed_row_are_caught() {
     let loaded = load(&Sources::default()).unwrap();
     let listed = tests_of_this_binary();
     let row = |default, proof| Row {
         id: "Z1",
+        place: NONE,
         default,
         proof,
     };
@@ -97,7 +122,12 @@ fn rows(text: &str) -> Result<Vec<Row<'_>>, String> {
                 [id, asked, place, default, proof]
                     if ![id, asked, place, default, proof].contains(&"") =>
                 {
-                    Ok(Row { id, default, proof })
+                    Ok(Row {
+                        id,
+                        place,
+                        default,
+                        proof,
+                    })
                 }
                 _ => Err(format!("malformed row: {line}")),
             }
@@ -139,6 +169,24 @@ fn wrong_default(row: &Row<'_>, loaded: &Loaded) -> Result<(), String> {
     Ok(())
 }
 
+/// A place lies in the service's source or in the repository; what is open need not have one yet.
+fn wrong_place(row: &Row<'_>) -> Result<(), String> {
+    let Row {
+        id, place, proof, ..
+    } = row;
+    if *proof == OPEN {
+        return Ok(());
+    }
+    let root = root();
+    let source = root.join("crates/image2model/src");
+    let places = quoted(place);
+    let there = |place: &&str| source.join(place).exists() || root.join(place).exists();
+    if places.is_empty() || !places.iter().all(there) {
+        return Err(format!("{id}: {place} is not there"));
+    }
+    Ok(())
+}
+
 /// A proof is `it::<module>::<test>` in this binary, or `<file>::<test>` beside the code.
 fn wrong_proof(row: &Row<'_>, listed: &BTreeSet<String>) -> Result<(), String> {
     let Row { id, proof, .. } = row;
@@ -166,8 +214,7 @@ fn wrong_proof(row: &Row<'_>, listed: &BTreeSet<String>) -> Result<(), String> {
 }
 
 fn is_test_in(file: &str, test: &str) -> bool {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    let Ok(text) = fs::read_to_string(root.join(file)) else {
+    let Ok(text) = fs::read_to_string(root().join(file)) else {
         return false;
     };
     let lines: Vec<_> = text.lines().map(str::trim).collect();

@@ -32,16 +32,22 @@ pub(super) type Difference = String;
 
 /// `STORE_WALK_SEED` repeats a walk but for the random part of the retries' waits.
 pub(crate) async fn a_random_walk_follows_the_model(it: Fixture) {
-    let given = env::var("STORE_WALK_SEED").ok();
+    let given = asked("STORE_WALK_SEED");
     let seed = given.map_or_else(
         || uuid::Uuid::new_v4().as_u64_pair().0,
         |text| text.parse().unwrap(),
     );
-    let soak = env::var("I2M_SOAK").is_ok_and(|set| set == "1");
+    let soak = asked("I2M_SOAK").is_some_and(|set| set == "1");
     let steps = if soak { SOAK } else { STEPS };
     if let Err(difference) = walk(it, seed, steps).await {
         panic!("STORE_WALK_SEED={seed} repeats this: {difference}");
     }
+}
+
+/// What whoever runs the tests has asked for.
+#[expect(clippy::disallowed_methods, reason = "no setting of the program")]
+fn asked(name: &str) -> Option<String> {
+    env::var(name).ok()
 }
 
 /// A walk that met nothing would prove nothing.

@@ -4,11 +4,31 @@ mod client;
 mod pictures;
 mod server;
 
+use std::{
+    env,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use server::{Server, command, refusal, wrapped};
 
+/// The repository's root.
+pub(crate) fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../..")
+        .canonicalize()
+        .unwrap()
+}
+
 /// Whether the long versions are asked for (`make soak`).
 pub(crate) fn soak() -> bool {
-    std::env::var_os("I2M_SOAK").is_some_and(|asked| asked == "1")
+    environment("I2M_SOAK").is_some_and(|asked| asked == "1")
+}
+
+/// What the environment of the tests themselves holds.
+#[expect(clippy::disallowed_methods, reason = "no setting of the program")]
+pub(crate) fn environment(name: &str) -> Option<OsString> {
+    env::var_os(name)
 }
