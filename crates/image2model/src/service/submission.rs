@@ -88,12 +88,7 @@ impl Service {
 }
 
 impl Submission {
-    /// Images stored so far.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.stored.len()
-    }
-
+    /// Whether no image is stored so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty()
