@@ -3,8 +3,6 @@
 //! What was stored for a submission that comes to nothing is deleted; after a crash, maintenance does it, since no
 //! record names it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -76,9 +74,9 @@ impl Service {
         if !space.is_low() {
             return Ok(());
         }
-        let kept = Duration::from_secs(self.config.results.keep_at_least_hours * 3600);
-        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-        let before = crate::job::Timestamp(self.now().0.saturating_sub(kept));
+        let Some(before) = self.config.results.removable_before(self.now(), true) else {
+            return Err(ServiceError::Full);
+        };
         let removable = self.store.jobs.removable(before, 1).await?;
         if removable.is_empty() {
             return Err(ServiceError::Full);

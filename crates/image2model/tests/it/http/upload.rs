@@ -382,6 +382,26 @@ async fn a_full_disk_refuses_uploads_until_something_is_old_enough() {
 }
 
 #[tokio::test]
+async fn a_full_disk_takes_no_upload_for_a_job_that_retention_will_not_remove() {
+    let full = Space {
+        total: 1000 * GB,
+        free: GB,
+    };
+    let api = Api::with(
+        |config| config.results.keep = image2model::config::Keep::Hours(72),
+        super::ROOM,
+    );
+    let job = api.job(&["a.png"]).await;
+    api.service.store.jobs.cancel(job).await.unwrap();
+    *api.space.lock().unwrap() = Some(full);
+    for (hours, status) in [(71, 507), (2, 200)] {
+        api.later(std::time::Duration::from_secs(hours * 3600));
+        let answer = api.upload(&[picture("a.png", b"x")]).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
+}
+
+#[tokio::test]
 async fn old_clients_ask_for_files_and_batches() {
     let api = Api::new();
     let job = api.job(&["a.png", "b.png"]).await;
