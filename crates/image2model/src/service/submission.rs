@@ -46,7 +46,8 @@ pub struct Receiving {
 }
 
 impl Service {
-    /// Begins a submission; with an idempotency key, a repeat of it finds the same job.
+    /// Begins a submission; with an idempotency key, a repeat of it finds the same job, however little room there
+    /// is by now.
     ///
     /// # Errors
     /// [`ServiceError::Full`] when the disk has no room and nothing is old enough to be removed.
@@ -55,9 +56,9 @@ impl Service {
         caller: Caller,
         idempotency_key: Option<&str>,
     ) -> Result<Submission, ServiceError> {
-        self.admit().await?;
         let job =
             idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        self.admit(job).await?;
         Ok(Submission {
             service: self.clone(),
             caller,
@@ -68,10 +69,12 @@ impl Service {
         })
     }
 
-    async fn admit(&self) -> Result<(), ServiceError> {
+    /// Refuses a new job that there is no room for and none is coming. A known one needs no room beyond its
+    /// repeat's images, which go as soon as they have been compared.
+    async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
         let space = (self.space)(&self.config.data_dir)
             .map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        if !space.is_low() {
+        if !space.is_low() || self.store.jobs.job(job).await?.is_some() {
             return Ok(());
         }
         let Some(before) = self.config.results.removable_before(self.now(), true) else {

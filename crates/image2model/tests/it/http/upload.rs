@@ -382,6 +382,27 @@ async fn a_full_disk_refuses_uploads_until_something_is_old_enough() {
 }
 
 #[tokio::test]
+async fn a_repeat_is_answered_though_the_disk_has_become_full() {
+    let api = Api::new();
+    let send = async |key: &str, bytes: &[u8]| -> Answer {
+        let parts = [picture("a.png", bytes)];
+        api.send(form_with(&parts, &[("idempotency-key", key)]))
+            .await
+    };
+    let first = send("my-key", b"x").await;
+    let files = api.files_on_disk();
+    *api.space.lock().unwrap() = Some(Space {
+        total: 1000 * GB,
+        free: GB,
+    });
+    let again = send("my-key", b"x").await;
+    assert_eq!((again.status, again.json()), (first.status, first.json()));
+    assert_problem(&send("my-key", b"y").await, 422);
+    assert_problem(&send("another-key", b"x").await, 507);
+    assert_eq!(api.files_on_disk(), files);
+}
+
+#[tokio::test]
 async fn a_full_disk_takes_no_upload_for_a_job_that_retention_will_not_remove() {
     let full = Space {
         total: 1000 * GB,
