@@ -10,11 +10,14 @@ export class ApiError extends Error {
   readonly status: number;
   /** One line per thing that is wrong, where there are several. */
   readonly lines: string[];
+  /** What else the server says, as it says it. */
+  readonly details: unknown;
 
-  constructor(status: number, message: string, lines: string[] = []) {
+  constructor(status: number, message: string, lines: string[] = [], details: unknown = {}) {
     super(message);
     this.status = status;
     this.lines = lines;
+    this.details = details;
   }
 }
 
@@ -27,7 +30,9 @@ export function refusal(status: number, body: string): ApiError {
     if (problem && typeof problem === "object") {
       const { detail, message, error, errors, details } = problem as Record<string, unknown>;
       const text = [detail, message, error].find((part) => typeof part === "string");
-      if (typeof text === "string") return new ApiError(status, text, lines(errors, details));
+      if (typeof text === "string") {
+        return new ApiError(status, text, lines(errors, details), details ?? {});
+      }
     }
   } catch {
     // Not JSON: a proxy's own page, say.
@@ -96,12 +101,14 @@ interface Health {
 
 /** How long results are kept, in the server's words; empty when it does not say. */
 export async function retention(): Promise<string> {
+  let health: Health | null;
   try {
-    const health = await request<Health>("/health/detailed");
-    return health.results?.text ?? "";
-  } catch {
-    return "";
+    health = await request<Health>("/health/detailed");
+  } catch (error) {
+    // A server that is unwell, by a full disk say, tells the same in its refusal.
+    health = error instanceof ApiError ? (error.details as Health) : null;
   }
+  return health?.results?.text ?? "";
 }
 
 /** Has the server make a further format; resolves when the file is there. */

@@ -14,7 +14,7 @@ pub use quantity::{Keep, Memory};
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::RetryPolicy;
+use crate::job::{RetryPolicy, Timestamp};
 
 /// Every setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -111,8 +111,22 @@ pub struct UploadSettings {
 pub struct ResultSettings {
     /// `auto` keeps results until the disk has under 5 GB or 5 % free, whichever is less; or a number of hours.
     pub keep: Keep,
-    /// No ended job is removed before this many hours.
+    /// Under `auto`, no ended job is removed before this many hours; a number of hours in `keep` stands alone.
     pub keep_at_least_hours: u64,
+}
+
+impl ResultSettings {
+    /// Jobs that ended before this time may be removed; `None` when none may. Retention goes by it, and so does
+    /// whoever counts on the room that retention will make.
+    #[must_use]
+    pub fn removable_before(&self, now: Timestamp, is_room_short: bool) -> Option<Timestamp> {
+        let hours = match self.keep {
+            Keep::Hours(hours) => u64::from(hours),
+            Keep::Auto if is_room_short => self.keep_at_least_hours,
+            Keep::Auto => return None,
+        };
+        Some(now.before(Duration::from_secs(hours.saturating_mul(3600))))
+    }
 }
 
 /// How files that no record names are treated.
@@ -380,5 +394,32 @@ impl Config {
             Some((key, _, rule)) => Err((key, rule)),
             None => Ok(()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_number_of_hours_stands_alone_and_auto_waits_for_a_lack_of_room() {
+        const HOUR: i64 = 3_600_000;
+        let now = Timestamp(1000 * HOUR);
+        for (keep, at_least, is_room_short, before) in [
+            (Keep::Auto, 24, false, None),
+            (Keep::Auto, 24, true, Some(Timestamp(976 * HOUR))),
+            (Keep::Auto, u64::MAX, true, Some(now.before(Duration::MAX))),
+            (Keep::Hours(72), 24, false, Some(Timestamp(928 * HOUR))),
+            (Keep::Hours(72), 24, true, Some(Timestamp(928 * HOUR))),
+            (Keep::Hours(1), 24, true, Some(Timestamp(999 * HOUR))),
+        ] {
+            let results = ResultSettings {
+                keep,
+                keep_at_least_hours: at_least,
+            };
+            let given = results.removable_before(now, is_room_short);
+            assert_eq!(given, before, "{results:?}, {is_room_short}");
+        }
+        assert!(now.before(Duration::MAX) < Timestamp(0));
     }
 }

@@ -1,4 +1,4 @@
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,17 +27,6 @@ impl Memory {
         match self {
             Self::Percent(share) => limit / 100 * u64::from(share),
             Self::Bytes(bytes) => bytes,
-        }
-    }
-}
-
-impl Keep {
-    /// Longest time that results are kept; `None` when only space decides.
-    #[must_use]
-    pub fn longest(self) -> Option<Duration> {
-        match self {
-            Self::Auto => None,
-            Self::Hours(hours) => Some(Duration::from_secs(u64::from(hours) * 3600)),
         }
     }
 }
@@ -177,11 +166,8 @@ mod tests {
 
     #[test]
     fn results_are_kept_by_space_or_by_hours() {
-        assert_eq!("auto".parse::<Keep>().map(Keep::longest), Ok(None));
-        assert_eq!(
-            "24".parse::<Keep>().map(Keep::longest),
-            Ok(Some(Duration::from_secs(86_400)))
-        );
+        assert_eq!("auto".parse(), Ok(Keep::Auto));
+        assert_eq!("24".parse(), Ok(Keep::Hours(24)));
         assert!("0".parse::<Keep>().is_err());
     }
 }

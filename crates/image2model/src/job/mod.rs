@@ -34,6 +34,15 @@ impl Timestamp {
         )
     }
 
+    /// This time less a duration.
+    #[must_use]
+    pub fn before(self, duration: std::time::Duration) -> Self {
+        Self(
+            self.0
+                .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
+        )
+    }
+
     /// Milliseconds from `earlier` to this time; negative when it is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> i64 {

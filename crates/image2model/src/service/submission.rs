@@ -3,8 +3,6 @@
 //! What was stored for a submission that comes to nothing is deleted; after a crash, maintenance does it, since no
 //! record names it.
 
-use std::time::Duration;
-
 use bytes::Bytes;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -48,7 +46,8 @@ pub struct Receiving {
 }
 
 impl Service {
-    /// Begins a submission; with an idempotency key, a repeat of it finds the same job.
+    /// Begins a submission; with an idempotency key, a repeat of it finds the same job, however little room there
+    /// is by now.
     ///
     /// # Errors
     /// [`ServiceError::Full`] when the disk has no room and nothing is old enough to be removed.
@@ -57,9 +56,9 @@ impl Service {
         caller: Caller,
         idempotency_key: Option<&str>,
     ) -> Result<Submission, ServiceError> {
-        self.admit().await?;
         let job =
             idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        self.admit(job).await?;
         Ok(Submission {
             service: self.clone(),
             caller,
@@ -70,15 +69,17 @@ impl Service {
         })
     }
 
-    async fn admit(&self) -> Result<(), ServiceError> {
+    /// Refuses a new job that there is no room for and none is coming. A known one needs no room beyond its
+    /// repeat's images, which go as soon as they have been compared.
+    async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
         let space = (self.space)(&self.config.data_dir)
             .map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        if !space.is_low() {
+        if !space.is_low() || self.store.jobs.job(job).await?.is_some() {
             return Ok(());
         }
-        let kept = Duration::from_secs(self.config.results.keep_at_least_hours * 3600);
-        let kept = i64::try_from(kept.as_millis()).unwrap_or(i64::MAX);
-        let before = crate::job::Timestamp(self.now().0.saturating_sub(kept));
+        let Some(before) = self.config.results.removable_before(self.now(), true) else {
+            return Err(ServiceError::Full);
+        };
         let removable = self.store.jobs.removable(before, 1).await?;
         if removable.is_empty() {
             return Err(ServiceError::Full);
@@ -88,12 +89,7 @@ impl Service {
 }
 
 impl Submission {
-    /// Images stored so far.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.stored.len()
-    }
-
+    /// Whether no image is stored so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.stored.is_empty()

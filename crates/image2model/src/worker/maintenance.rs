@@ -69,18 +69,14 @@ pub(super) async fn collect(worker: Worker, ended: CancellationToken) {
 /// Queues removals once; returns how many.
 pub(super) async fn retain_once(worker: &Worker) -> Result<usize, StoreError> {
     let results = &worker.config.results;
-    let (age, limit) = match results.keep {
-        Keep::Hours(hours) => (hours_of(u64::from(hours)), REMOVED_FOR_AGE),
-        Keep::Auto if is_room_short(worker) => {
-            (hours_of(results.keep_at_least_hours), REMOVED_FOR_ROOM)
-        }
-        Keep::Auto => return Ok(0),
+    let Some(ended_before) = results.removable_before(worker.clock.now(), is_room_short(worker))
+    else {
+        return Ok(0);
     };
-    let now = worker.clock.now();
-    let ended_before = Timestamp(
-        now.0
-            .saturating_sub(i64::try_from(age.as_millis()).unwrap_or(i64::MAX)),
-    );
+    let limit = match results.keep {
+        Keep::Hours(_) => REMOVED_FOR_AGE,
+        Keep::Auto => REMOVED_FOR_ROOM,
+    };
     let old = worker.store.jobs.removable(ended_before, limit).await?;
     for id in &old {
         worker.store.jobs.request_removal(*id).await?;
@@ -153,10 +149,6 @@ fn is_room_short(worker: &Worker) -> bool {
             false
         }
     }
-}
-
-fn hours_of(hours: u64) -> Duration {
-    Duration::from_secs(hours.saturating_mul(3600))
 }
 
 /// False when `ended` came first.

@@ -1,8 +1,11 @@
 //! The server's memory does not grow with what has gone through it.
 
+use reqwest::StatusCode;
+
 use crate::support::{Client, Server, jpeg, soak};
 
 const BATCH: usize = 25;
+const MB: usize = 1_000_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn memory_stays_flat_over_many_images() {
@@ -22,4 +25,20 @@ async fn memory_stays_flat_over_many_images() {
     println!("resident: {} kB, then {} kB", early / 1024, late / 1024);
     assert!(late * 10 <= early * 12, "{early} bytes grew to {late}");
     assert!(late < 500_000_000, "{late} bytes");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upload_needs_far_less_memory_than_its_images_have_bytes() {
+    let home = tempfile::tempdir().unwrap();
+    let server = Server::start(&home.path().join("data"), &[]);
+    let client = Client::new(server.port);
+    let before = server.peak_bytes();
+    let mut pictures = vec![vec![1; 9 * MB]; 10];
+    // The last one has the whole refused, so that no work follows.
+    pictures.push(Vec::new());
+    let refused = client.upload(&pictures, &[], None).await.unwrap();
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{}", refused.body);
+    let grown = server.peak_bytes() - before;
+    println!("90 MB were taken in with {} kB", grown / 1024);
+    assert!(grown < 30 * MB as u64, "{grown} bytes");
 }

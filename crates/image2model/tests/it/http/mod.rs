@@ -6,11 +6,14 @@ mod guard;
 mod health;
 mod jobs;
 mod page;
+mod slow;
 mod status;
 mod stream;
 mod upload;
 
 use std::{
+    collections::BTreeMap,
+    path::PathBuf,
     sync::{
         Arc, Mutex,
         atomic::{AtomicI64, Ordering},
@@ -38,6 +41,7 @@ use image2model::{
     store::{Held, Reserve, Reserved, embedded},
 };
 use serde_json::Value;
+use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
@@ -69,6 +73,7 @@ pub(crate) struct Api {
 }
 
 /// One answer, read whole.
+#[derive(Debug)]
 pub(crate) struct Answer {
     status: StatusCode,
     headers: HeaderMap,
@@ -140,13 +145,13 @@ impl Api {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            body: axum::body::to_bytes(body, usize::MAX).await.unwrap(),
-        }
+        answered(self.router.clone(), request).await
+    }
+
+    /// Sends beside the test.
+    pub(crate) fn asking(&self, request: Request<Body>) -> JoinHandle<Answer> {
+        let router = self.router.clone();
+        tokio::spawn(answered(router, request))
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -259,18 +264,51 @@ impl Api {
         self.tasks.wait().await;
     }
 
+    /// Looks until it is so, for ten seconds.
+    pub(crate) async fn until(&self, mut so: impl FnMut() -> bool) {
+        let reached = async {
+            while !so() {
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let waited = tokio::time::timeout(Duration::from_secs(10), reached).await;
+        assert!(waited.is_ok(), "it never came to that");
+    }
+
     /// Every file below the artifacts' directory, half-written ones included.
     pub(crate) fn files_on_disk(&self) -> usize {
-        fn count(dir: &std::path::Path) -> usize {
-            let entries = std::fs::read_dir(dir).into_iter().flatten();
-            entries
-                .map(|entry| match entry.unwrap().path() {
-                    path if path.is_dir() => count(&path),
-                    _ => 1,
-                })
-                .sum()
+        self.sizes_on_disk().len()
+    }
+
+    /// Bytes of all those files.
+    pub(crate) fn bytes_on_disk(&self) -> u64 {
+        self.sizes_on_disk().values().sum()
+    }
+
+    /// Those files and their sizes. One that goes meanwhile is left out.
+    pub(crate) fn sizes_on_disk(&self) -> BTreeMap<PathBuf, u64> {
+        let mut found = BTreeMap::new();
+        let mut folders = vec![self.dir.path().join("artifacts")];
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).into_iter().flatten().flatten() {
+                match entry.metadata() {
+                    Ok(meta) if meta.is_dir() => folders.push(entry.path()),
+                    Ok(meta) => drop(found.insert(entry.path(), meta.len())),
+                    Err(_) => {}
+                }
+            }
         }
-        count(&self.dir.path().join("artifacts"))
+        found
+    }
+}
+
+async fn answered(router: Router, request: Request<Body>) -> Answer {
+    let response = router.oneshot(request).await.unwrap();
+    let (head, body) = response.into_parts();
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body: axum::body::to_bytes(body, usize::MAX).await.unwrap(),
     }
 }
 

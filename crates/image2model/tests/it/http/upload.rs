@@ -1,13 +1,9 @@
-use std::convert::Infallible;
-
 use axum::body::Body;
-use bytes::Bytes;
-use futures::stream;
 use image2model::{capacity::disk::Space, job::ItemStatus};
 
 use super::{
     Answer, Api, GB, Part, assert_problem, encoded, file, form_with, picture, raw_form, redacted,
-    text,
+    slow::slow_form, text,
 };
 
 const MEGABYTE: usize = 1024 * 1024;
@@ -260,41 +256,59 @@ async fn what_is_no_form_is_refused() {
 #[tokio::test]
 async fn an_upload_that_its_client_leaves_leaves_nothing_behind() {
     let api = Api::new();
-    let (bytes, body) = tokio::sync::mpsc::channel::<Result<Bytes, std::io::Error>>(1);
-    let body = Body::from_stream(tokio_stream::wrappers::ReceiverStream::new(body));
-    let request = raw_form(body, &[]);
-    let router = api.router.clone();
-    let asking = tokio::spawn(tower::ServiceExt::oneshot(router, request));
+    let (request, body) = slow_form();
+    let asking = api.asking(request);
     let start = encoded(&[
         picture("a.png", b"x"),
         picture("b.png", &vec![7; 9 * MEGABYTE]),
     ]);
     for chunk in start[..start.len() - 100].chunks(64 * 1024) {
-        bytes.send(Ok(Bytes::copy_from_slice(chunk))).await.unwrap();
+        body.send(chunk.to_vec()).await;
     }
     // The request's future is dropped, as the server does when the connection breaks, and then its body fails.
     asking.abort();
     assert!(asking.await.unwrap_err().is_cancelled());
-    let broken = std::io::Error::from(std::io::ErrorKind::ConnectionReset);
-    bytes.send(Err(broken)).await.unwrap();
-    drop(bytes);
+    body.breaks().await;
     api.quiet().await;
     assert_eq!(api.files_on_disk(), 0);
 }
 
 #[tokio::test]
 async fn a_body_is_never_held_whole() {
-    // 200 MB of a refused file pass through; what is kept is counted by the disk, which stays empty.
     let api = Api::new();
-    let head = format!(
-        "--{}\r\ncontent-disposition: form-data; name=\"files\"; filename=\"a.png\"\r\ncontent-type: image/png\r\n\r\n",
-        super::BOUNDARY
-    );
-    let chunk = Bytes::from(vec![0_u8; MEGABYTE]);
-    let chunks = std::iter::once(Bytes::from(head)).chain(std::iter::repeat_n(chunk, 200));
-    let end = Bytes::from(format!("\r\n--{}--\r\n", super::BOUNDARY));
-    let body = Body::from_stream(stream::iter(chunks.chain([end]).map(Ok::<_, Infallible>)));
-    assert_problem(&api.send(raw_form(body, &[])).await, 413);
+    let (request, body) = slow_form();
+    let asking = api.asking(request);
+    let whole = encoded(&[
+        picture("a.png", &vec![1; 9 * MEGABYTE]),
+        picture("b.png", &vec![2; 9 * MEGABYTE]),
+        picture("c.png", &vec![3; 9 * MEGABYTE]),
+    ]);
+    // All but a few megabytes of what was sent is on the disk while the body is far from its end.
+    for (sent, chunk) in (1..).zip(whole.chunks(MEGABYTE)) {
+        body.send(chunk.to_vec()).await;
+        api.until(|| api.bytes_on_disk() + 3 * MEGABYTE as u64 >= (sent * MEGABYTE) as u64)
+            .await;
+    }
+    body.end();
+    assert_eq!(asking.await.unwrap().status, 200);
+    assert_eq!(api.bytes_on_disk(), 27 * MEGABYTE as u64);
+}
+
+#[tokio::test]
+async fn a_refused_file_is_kept_nowhere() {
+    let api = Api::new();
+    let (request, body) = slow_form();
+    let asking = api.asking(request);
+    let mut start = encoded(&[picture("a.png", b"x")]);
+    let end = start.split_off(start.len() - super::BOUNDARY.len() - 8);
+    body.send(start).await;
+    for _ in 0..50 {
+        body.send(vec![0; MEGABYTE]).await;
+        assert!(api.bytes_on_disk() <= 11 * MEGABYTE as u64);
+    }
+    body.send(end).await;
+    body.end();
+    assert_eq!(asking.await.unwrap().status, 413);
     assert_eq!(api.files_on_disk(), 0);
 }
 
@@ -379,6 +393,47 @@ async fn a_full_disk_refuses_uploads_until_something_is_old_enough() {
     api.later(std::time::Duration::from_secs(1));
     assert!(api.service.now() > ended);
     assert_eq!(api.upload(&[picture("a.png", b"x")]).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_repeat_is_answered_though_the_disk_has_become_full() {
+    let api = Api::new();
+    let send = async |key: &str, bytes: &[u8]| -> Answer {
+        let parts = [picture("a.png", bytes)];
+        api.send(form_with(&parts, &[("idempotency-key", key)]))
+            .await
+    };
+    let first = send("my-key", b"x").await;
+    let files = api.files_on_disk();
+    *api.space.lock().unwrap() = Some(Space {
+        total: 1000 * GB,
+        free: GB,
+    });
+    let again = send("my-key", b"x").await;
+    assert_eq!((again.status, again.json()), (first.status, first.json()));
+    assert_problem(&send("my-key", b"y").await, 422);
+    assert_problem(&send("another-key", b"x").await, 507);
+    assert_eq!(api.files_on_disk(), files);
+}
+
+#[tokio::test]
+async fn a_full_disk_takes_no_upload_for_a_job_that_retention_will_not_remove() {
+    let full = Space {
+        total: 1000 * GB,
+        free: GB,
+    };
+    let api = Api::with(
+        |config| config.results.keep = image2model::config::Keep::Hours(72),
+        super::ROOM,
+    );
+    let job = api.job(&["a.png"]).await;
+    api.service.store.jobs.cancel(job).await.unwrap();
+    *api.space.lock().unwrap() = Some(full);
+    for (hours, status) in [(71, 507), (2, 200)] {
+        api.later(std::time::Duration::from_secs(hours * 3600));
+        let answer = api.upload(&[picture("a.png", b"x")]).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+    }
 }
 
 #[tokio::test]
