@@ -41,6 +41,24 @@ pub(super) enum TaskRef {
     Item(ItemId),
 }
 
+impl TaskRef {
+    /// `None` where it is an image's id.
+    pub(super) fn job(self) -> Option<JobId> {
+        match self {
+            Self::Job(id) => Some(id),
+            Self::Item(_) => None,
+        }
+    }
+
+    /// The job that is meant or that the image is one of.
+    pub(super) fn of_job(self) -> JobId {
+        match self {
+            Self::Job(id) => id,
+            Self::Item(id) => id.job(),
+        }
+    }
+}
+
 /// # Errors
 /// 400 when `text` is no UUID.
 pub(super) fn task_ref(text: &str) -> Result<TaskRef, Problem> {

@@ -25,6 +25,7 @@ pub(super) async fn task(
     Path(task_id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let task = task_ref(&task_id)?;
+    let progress = service.progress(task.of_job()).await?;
     let found = match task {
         TaskRef::Job(id) => service.job(&caller, id).await.map(|job| (job, None)),
         TaskRef::Item(id) => service
@@ -39,7 +40,6 @@ pub(super) async fn task(
         Err(ServiceError::NotFound(_)) => return Err(Problem::not_found("task")),
         found => found?,
     };
-    let progress = service.progress(job.id).await?;
     let mut shown = item.map_or_else(
         || of_job(&job, &progress),
         |item| of_item(&job, &item, &progress),
@@ -102,7 +102,7 @@ fn of_job(job: &Job, progress: &[Progress]) -> Map<String, Value> {
         }
         JobStatus::Failed => {
             shown.insert("error".to_owned(), failure(job).into());
-            shown.insert("error_details".to_owned(), errors(job));
+            shown.insert("error_details".to_owned(), errors(job, &job.items));
         }
         JobStatus::Queued | JobStatus::Cancelled => {}
     }
@@ -143,6 +143,8 @@ fn of_item(job: &Job, item: &Item, progress: &[Progress]) -> Map<String, Value> 
         }
         ItemStatus::Failed => {
             shown.insert("error".to_owned(), error.into());
+            let own = errors(job, std::slice::from_ref(item));
+            shown.insert("error_details".to_owned(), own);
         }
         ItemStatus::Queued | ItemStatus::Retrying | ItemStatus::Cancelled => {}
     }
@@ -183,8 +185,9 @@ pub(super) fn failure(job: &Job) -> String {
     }
 }
 
-fn errors(job: &Job) -> Value {
-    job.items
+/// The reason and its code for each of a job's `items` that has one.
+fn errors(job: &Job, items: &[Item]) -> Value {
+    items
         .iter()
         .filter_map(|item| {
             let error = render::item_error(item)?;
@@ -206,8 +209,8 @@ pub(super) async fn progress(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let id: JobId = job_id(&id)?;
-    let job = service.job(&caller, id).await?;
     let progress = service.progress(id).await?;
+    let job = service.job(&caller, id).await?;
     let files: Map<_, _> = job
         .items
         .iter()

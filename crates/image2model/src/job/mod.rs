@@ -143,6 +143,9 @@ pub struct Item {
     pub attempts: u32,
     /// Lost leases of a started attempt.
     pub crashes: u32,
+    /// Percent that attempts without a result had come to; what follows is never shown below it.
+    #[serde(default)]
+    pub reached: u8,
     pub warnings: Vec<Notice>,
     pub error: Option<Notice>,
     pub files: Vec<FileRecord>,
@@ -160,7 +163,7 @@ pub struct Notice {
 pub struct FileRecord {
     /// Unique over the service; starts with the job's id.
     pub name: String,
-    /// `glb`, `obj`, `obj.zip`, `stl`, `ply`, `preview` or `turntable`.
+    /// `glb`, `obj`, `obj.zip`, `stl`, `ply` or `preview`.
     pub format: String,
     pub media_type: String,
     pub size: u64,

@@ -57,6 +57,9 @@ pub enum ServiceError {
     /// Asked for and on its way; ask again.
     #[error("{0}")]
     NotYet(String),
+    /// What was asked for was tried and given up; asking again tries anew.
+    #[error("{message}")]
+    GivenUp { code: String, message: String },
     #[error("the disk is full and nothing is old enough to be removed; try again later")]
     Full,
     /// For the log, not for the client.
@@ -212,7 +215,8 @@ impl Service {
         Ok(self.store.jobs.list(&caller.owner, after, limit).await?)
     }
 
-    /// Newest progress of a job's running items.
+    /// Newest progress of a job's running items. To be read before the job: of an item that ends in between, the record
+    /// then says so, where read after it there would be no progress and no end.
     ///
     /// # Errors
     /// [`ServiceError::Unavailable`].

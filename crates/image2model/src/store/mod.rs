@@ -119,8 +119,8 @@ pub enum News {
         facts: Arc<[Fact]>,
     },
     Progress(Progress),
-    /// A further file was attached to an ended job; no fact says so.
-    Attached {
+    /// What no fact says: a further file was attached or given up, or the job was removed. Read it anew.
+    Beyond {
         job: JobId,
     },
 }
@@ -181,12 +181,13 @@ pub trait Jobs: Send + Sync {
     /// Gives tasks back untouched, to be reserved again at once; counts as neither attempt nor crash.
     async fn hand_back(&self, leases: &[Lease]) -> Result<(), StoreError>;
 
-    /// Records newest progress; never goes back, never changes a job's state, may be lost.
+    /// Records newest progress; never goes back, never changes a job's state, may be lost. Of an item between two
+    /// attempts it is not taken; what the last attempt told by its end is the item's `reached`, durably.
     async fn progress(&self, updates: Vec<Progress>) -> Result<(), StoreError>;
 
     /// Ends a task's work. For `Generate` it ends the item and perhaps the job; for `Convert` it attaches the
-    /// files to the ended item and changes neither outcome nor facts. Handing the same files in again, because
-    /// the answer was lost, is no error.
+    /// files to the ended item and changes neither outcome nor facts, which [`News::Beyond`] tells. Handing the same
+    /// files in again, because the answer was lost, is no error.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`]: the files are not the item's, remove them. [`StoreError::Conflict`] when the work
@@ -194,7 +195,7 @@ pub trait Jobs: Send + Sync {
     async fn complete(&self, lease: &Lease, completion: Completion) -> Result<(), StoreError>;
 
     /// Ends an attempt: schedules the next, or gives the task up and fails the item. The item of a cancelled job
-    /// ends as cancelled instead.
+    /// ends as cancelled instead. That a `Convert` was given up is told as [`News::Beyond`].
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`]; [`StoreError::Conflict`] when the work was not started.
@@ -229,7 +230,7 @@ pub trait Jobs: Send + Sync {
     /// A job's facts after number `after`; `None` for an unknown job.
     async fn facts(&self, id: JobId, after: u32) -> Result<Option<Vec<Fact>>, StoreError>;
 
-    /// Newest progress of a job's running items.
+    /// Newest progress of a job's running items, also between their attempts.
     async fn newest_progress(&self, id: JobId) -> Result<Vec<Progress>, StoreError>;
 
     /// Live news from now on; a slow reader sees `Lagged` and catches up by [`Jobs::facts`].
@@ -267,7 +268,8 @@ pub trait Jobs: Send + Sync {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the job has not ended.
     async fn request_removal(&self, id: JobId) -> Result<(), StoreError>;
 
-    /// Ends a `Remove` task: deletes record, tasks, index and counters in one transition.
+    /// Ends a `Remove` task: deletes record, tasks, index and counters in one transition, and tells
+    /// [`News::Beyond`].
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`].

@@ -27,6 +27,7 @@ pub(super) struct Tx<'a> {
     pub(super) connection: &'a Connection,
     pub(super) now: Timestamp,
     pub(super) retry: &'a RetryPolicy,
+    pub(super) live: &'a Live,
     pub(super) effects: Effects,
 }
 
@@ -35,8 +36,8 @@ pub(super) struct Tx<'a> {
 pub(super) struct Effects {
     /// Job, number of the first fact, facts.
     pub(super) facts: Vec<(JobId, u32, Vec<Fact>)>,
-    /// Ended jobs that got a further file.
-    pub(super) attached: Vec<JobId>,
+    /// Jobs of which something is new that no fact says.
+    pub(super) beyond: Vec<JobId>,
     /// Queues with new ready tasks.
     pub(super) ready: BTreeSet<Queue>,
 }
@@ -191,6 +192,7 @@ impl Desk {
             connection: &self.connection,
             now: self.clock.now(),
             retry: &self.retry,
+            live: &self.live,
             effects: Effects::default(),
         };
         let outcome = call.run(&mut tx);

@@ -64,15 +64,17 @@ async fn pages_hold_every_job_once_newest_first() {
 #[tokio::test]
 async fn many_jobs_are_read_at_once_with_null_for_an_unknown_one() {
     let api = Api::new();
-    let first = api.job(&["a.png"]).await.to_string();
-    let second = api.job(&["a.png", "b.png"]).await.to_string();
-    let ids = format!("{second},{},{first}", JobId::random());
+    let first = api.job(&["a.png"]).await;
+    let second = api.job(&["a.png", "b.png"]).await;
+    let image = first.item(1);
+    let ids = format!("{second},{},{image},{first}", JobId::random());
     let several = api.get(&format!("/api/v1/jobs?ids={ids}")).await.json();
     let jobs = several["jobs"].as_array().unwrap();
-    assert_eq!(jobs.len(), 3);
-    assert_eq!(jobs[0]["job_id"], second.as_str());
+    assert_eq!(jobs.len(), 4);
+    assert_eq!(jobs[0]["job_id"], second.to_string());
     assert!(jobs[1].is_null());
-    assert_eq!(jobs[2]["job_id"], first.as_str());
+    assert!(jobs[2].is_null(), "an image's id is no job's");
+    assert_eq!(jobs[3]["job_id"], first.to_string());
 }
 
 #[tokio::test]
