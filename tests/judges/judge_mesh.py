@@ -7,11 +7,19 @@ import sys
 import trimesh
 
 
+def is_textured(mesh: trimesh.Trimesh) -> bool:
+    material = getattr(mesh.visual, "material", None)
+    pictures = [getattr(material, name, None) for name in ("image", "baseColorTexture")]
+    return any(picture is not None and min(picture.size) > 1 for picture in pictures)
+
+
 def judge(path: str) -> dict:
     mesh = trimesh.load_mesh(path, process=False)
+    textured = is_textured(mesh)
     # Seams in texture and normals split vertices; the surface is what is left when those are ignored.
     mesh.merge_vertices(merge_tex=True, merge_norm=True)
     return {
+        "textured": textured,
         "watertight": bool(mesh.is_watertight),
         "winding": bool(mesh.is_winding_consistent),
         "volume": float(mesh.volume),

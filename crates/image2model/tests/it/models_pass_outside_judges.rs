@@ -1,17 +1,18 @@
 //! Photographs in every shape and format, judged by the Khronos glTF validator and by trimesh.
 //!
-//! A third of the corpus here, all of it with `I2M_SOAK=1`.
+//! A third of the corpus here, all of it with `I2M_SOAK=1`. One picture's models are judged a second time as later
+//! downloads have them: made from the stored GLB.
 
 use std::{
     collections::BTreeMap,
     fs,
-    io::Write as _,
+    io::{Cursor, Write as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     sync::Mutex,
 };
 
-use reconstruct::{Format, Limits, ModelKind, Options, Silent, format, reconstruct};
+use reconstruct::{Format, Limits, Model, ModelKind, Options, Silent, format, reconstruct};
 use serde::Deserialize;
 
 use crate::support::{root, soak};
@@ -19,6 +20,8 @@ use crate::support::{root, soak};
 /// Turn by turn, so that small and large limits meet every shape.
 const FACE_LIMITS: [u32; 5] = [20_000, 100, 4_000, 600, 60_000];
 const SHARE: usize = 3;
+/// Pictures that are promised to be judged.
+const PROMISED: usize = 30;
 
 #[derive(Deserialize)]
 struct GltfVerdict {
@@ -36,6 +39,7 @@ enum MeshVerdict {
 
 #[derive(Deserialize)]
 struct Loaded {
+    textured: bool,
     watertight: bool,
     winding: bool,
     volume: f64,
@@ -47,6 +51,7 @@ struct Loaded {
 struct Written {
     name: String,
     limit: u32,
+    /// By format; an archive's is what was taken out of it.
     files: BTreeMap<&'static str, PathBuf>,
 }
 
@@ -54,7 +59,7 @@ struct Written {
 fn models_pass_outside_judges() {
     let pictures = corpus();
     assert!(
-        pictures.len() >= 28,
+        pictures.len() >= PROMISED,
         "the corpus has only {} pictures",
         pictures.len()
     );
@@ -63,20 +68,22 @@ fn models_pass_outside_judges() {
     let folder = tempfile::tempdir().unwrap();
 
     let mut work = Vec::new();
-    for picture in chosen {
+    for picture in &chosen {
         for shape in ModelKind::ALL {
             work.push((picture, shape, FACE_LIMITS[work.len() % FACE_LIMITS.len()]));
         }
     }
-    let models = work.len();
+    let first = chosen[0];
+    let models = work.len() + ModelKind::ALL.len();
     let work = Mutex::new(work.into_iter());
     let written = Mutex::new(Vec::new());
     std::thread::scope(|scope| {
         for _ in 0..std::thread::available_parallelism().map_or(1, usize::from) {
             scope.spawn(|| {
                 while let Some((picture, shape, limit)) = next(&work) {
-                    let made = write(picture, shape, limit, folder.path());
-                    written.lock().unwrap().push(made);
+                    let again = *picture == first;
+                    let made = write(picture, shape, limit, again, folder.path());
+                    written.lock().unwrap().extend(made);
                 }
             });
         }
@@ -99,27 +106,59 @@ fn next<T>(work: &Mutex<impl Iterator<Item = T>>) -> Option<T> {
     work.lock().unwrap().next()
 }
 
-fn write(picture: &Path, shape: ModelKind, limit: u32, folder: &Path) -> Written {
+/// Makes a model and writes its files; with `again`, also those that are made from its GLB.
+fn write(picture: &Path, shape: ModelKind, limit: u32, again: bool, folder: &Path) -> Vec<Written> {
     let stem = picture.file_stem().unwrap().to_string_lossy();
     let name = format!("{stem}-{}-{limit}", shape.name());
     let options = Options::parse(shape, [("face_limit", &*limit.to_string())]).unwrap();
     let image = fs::read(picture).unwrap();
     let model = reconstruct(&image, None, &options, &Limits::default(), &Silent)
         .unwrap_or_else(|error| panic!("{name}: {error}"));
+    let mut written = vec![write_files(&model, &name, limit, folder)];
+    if again {
+        let glb = fs::read(&written[0].files["glb"]).unwrap();
+        let stored = format::read_glb(&glb).unwrap();
+        let name = format!("{name}-stored");
+        written.push(write_files(&stored, &name, limit, folder));
+    }
+    written
+}
 
+fn write_files(model: &Model, name: &str, limit: u32, folder: &Path) -> Written {
     let mut files = BTreeMap::new();
-    for format in [Format::Glb, Format::Stl, Format::Ply] {
-        let path = folder.join(format!("{name}.{}", format.extension()));
-        fs::write(&path, format::write(&model, format, &name).unwrap()).unwrap();
+    for format in Format::ALL {
+        let bytes = format::write(model, format, name).unwrap();
+        let path = match format {
+            Format::ObjZip => unpacked(model, name, bytes, folder),
+            _ => {
+                let path = folder.join(format!("{name}.{}", format.extension()));
+                fs::write(&path, bytes).unwrap();
+                path
+            }
+        };
         files.insert(format.extension(), path);
     }
-    let obj = format::write_obj_files(&model, &name);
-    let path = folder.join(format!("{name}.obj"));
-    fs::write(&path, &obj.obj).unwrap();
-    fs::write(folder.join(&obj.mtl_name), &obj.mtl).unwrap();
-    fs::write(folder.join(&obj.texture_name), &obj.texture).unwrap();
-    files.insert("obj", path);
+    let name = name.to_owned();
     Written { name, limit, files }
+}
+
+/// Takes an archive apart, in a folder of its own, and gives its OBJ. Its members are the files that are written
+/// side by side where no archive is asked for.
+fn unpacked(model: &Model, name: &str, bytes: Vec<u8>, folder: &Path) -> PathBuf {
+    let folder = folder.join(format!("{name}.obj.zip"));
+    let mut archive = zip::ZipArchive::new(Cursor::new(bytes)).unwrap();
+    archive.extract(&folder).unwrap();
+    let path = folder.join(format!("{name}.obj"));
+    let loose = format::write_obj_files(model, name);
+    assert_eq!(archive.len(), 3);
+    for (member, bytes) in [
+        (&path, loose.obj),
+        (&folder.join(loose.mtl_name), loose.mtl),
+        (&folder.join(loose.texture_name), loose.texture),
+    ] {
+        assert!(fs::read(member).unwrap() == bytes, "{member:?} is another");
+    }
+    path
 }
 
 fn judge_gltf(written: &[Written], faults: &mut Vec<String>) {
@@ -161,6 +200,9 @@ fn judge_meshes(written: &[Written], faults: &mut Vec<String>) {
             if mesh.volume <= 0.0 {
                 fault(format!("its volume is {}", mesh.volume));
             }
+            if !mesh.textured && TEXTURED.contains(format) {
+                fault("its texture is missing".to_owned());
+            }
             if mesh.faces > model.limit {
                 fault(format!("it has {} faces, over {}", mesh.faces, model.limit));
             }
@@ -173,6 +215,9 @@ fn judge_meshes(written: &[Written], faults: &mut Vec<String>) {
         }
     }
 }
+
+/// Formats that bring their texture with them.
+const TEXTURED: [&str; 2] = ["glb", "obj.zip"];
 
 /// What is wrong with the place and size of a model in its file: 100 mm, standing on the ground, centred.
 fn misplaced(format: &str, [min, max]: [[f64; 3]; 2]) -> Option<String> {

@@ -66,3 +66,28 @@ fn connect(file: &Path) -> rusqlite::Result<Connection> {
     connection.busy_timeout(Duration::from_secs(10))?;
     Ok(connection)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn many_reads_share_a_few_connections() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("store");
+        Connection::open(&file)
+            .unwrap()
+            .execute_batch("CREATE TABLE one (n)")
+            .unwrap();
+        let readers = Readers::new(&file);
+        let count = |connection: &Connection| {
+            let count = connection.query_row("SELECT count(*) FROM one", (), |row| row.get(0));
+            Ok(count?)
+        };
+        let reads: Vec<Result<i64, _>> =
+            futures::future::join_all((0..200).map(|_| readers.run(count))).await;
+        assert!(reads.iter().all(|read| *read == Ok(0)), "{reads:?}");
+        let opened = locked(&readers.idle).len();
+        assert!((1..=AT_ONCE).contains(&opened), "{opened} connections");
+    }
+}

@@ -17,6 +17,8 @@ struct Rule {
 
 const SERVICE: &str = "crates/image2model/src/";
 
+const PARTS: &[&str] = &["crates/image2model/src/app"];
+
 const RULES: &[Rule] = &[
     Rule {
         text: "axum::",
@@ -60,6 +62,26 @@ const RULES: &[Rule] = &[
         text: "StatusCode::",
         allowed: &["crates/image2model/src/http/"],
         why: "only http/ knows status codes",
+    },
+    Rule {
+        text: "embedded::open(",
+        allowed: PARTS,
+        why: "parts are built once, at start, by app",
+    },
+    Rule {
+        text: "Artifacts::local(",
+        allowed: PARTS,
+        why: "parts are built once, at start, by app",
+    },
+    Rule {
+        text: "LocalProvider::new(",
+        allowed: PARTS,
+        why: "parts are built once, at start, by app",
+    },
+    Rule {
+        text: "Service::start(",
+        allowed: PARTS,
+        why: "parts are built once, at start, by app",
     },
     Rule {
         text: "postgres",
@@ -213,6 +235,11 @@ fn the_rules_catch_what_they_forbid() {
         (
             "job/mod.rs",
             "use std::time::{Duration, SystemTime};\n",
+            Some(1),
+        ),
+        (
+            "http/jobs.rs",
+            "let files = Artifacts::local(dir);\n",
             Some(1),
         ),
         ("app.rs", "use crate::{http, worker::Worker};\n", None),
