@@ -145,9 +145,20 @@ impl Artifacts {
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Unavailable`].
     pub async fn upload(&self, key: &ArtifactKey) -> Result<Upload, ArtifactError> {
+        if self.exists(key).await? {
+            return Err(ArtifactError::Exists);
+        }
+        Ok(Upload::new(self.clone(), key.clone()))
+    }
+
+    /// Whether there is a whole file under that key.
+    ///
+    /// # Errors
+    /// [`ArtifactError::Unavailable`].
+    pub async fn exists(&self, key: &ArtifactKey) -> Result<bool, ArtifactError> {
         match self.store.head(&key.location()?).await {
-            Ok(_) => Err(ArtifactError::Exists),
-            Err(object_store::Error::NotFound { .. }) => Ok(Upload::new(self.clone(), key.clone())),
+            Ok(_) => Ok(true),
+            Err(object_store::Error::NotFound { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }

@@ -97,12 +97,16 @@ impl RetrySettings {
     }
 }
 
-/// What one upload may hold.
+/// What one upload may hold and how long it may take.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct UploadSettings {
     pub max_files: usize,
     pub max_file_bytes: u64,
+    /// Seconds for the whole of it. At most half of `artifacts.grace`, after which its files count as leftovers.
+    pub timeout: u64,
+    /// Seconds without a byte after which it is given up.
+    pub idle_timeout: u64,
 }
 
 /// How long ended jobs stay.
@@ -133,7 +137,8 @@ impl ResultSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArtifactSettings {
-    /// Seconds before such a file is removed.
+    /// Seconds before such a file is removed. 0 is for a server at rest: it takes the files of an upload that is
+    /// being received, which is refused then.
     pub grace: u64,
     /// Seconds between two collections.
     pub collect_every: u64,
@@ -240,6 +245,8 @@ impl Default for UploadSettings {
         Self {
             max_files: 25,
             max_file_bytes: 10 * 1024 * 1024,
+            timeout: 1800,
+            idle_timeout: 30,
         }
     }
 }
@@ -375,6 +382,18 @@ impl Config {
                 "from 1 to 25",
             ),
             (
+                "upload.timeout",
+                (1..=86_400).contains(&self.upload.timeout)
+                    && (self.artifacts.grace == 0
+                        || self.upload.timeout <= self.artifacts.grace / 2),
+                "from 1 to 86400 seconds, and at most half of artifacts.grace unless that is 0",
+            ),
+            (
+                "upload.idle_timeout",
+                (1..=3600).contains(&self.upload.idle_timeout),
+                "from 1 to 3600 seconds",
+            ),
+            (
                 "stream.timeout",
                 (1..=86_400).contains(&self.stream.timeout),
                 "from 1 to 86400 seconds",
@@ -400,6 +419,25 @@ impl Config {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_upload_is_over_before_its_files_count_as_leftovers() {
+        for (timeout, grace, holds) in [
+            (1800, 3600, true),
+            (1801, 3600, false),
+            (1800, 60, false),
+            (30, 60, true),
+            (1800, 0, true),
+            (0, 0, false),
+        ] {
+            let mut config = Config::default();
+            config.upload.timeout = timeout;
+            config.artifacts.grace = grace;
+            let checked = config.validate();
+            assert_eq!(checked.is_ok(), holds, "{timeout} {grace}: {checked:?}");
+            assert!(checked.err().is_none_or(|(key, _)| key == "upload.timeout"));
+        }
+    }
 
     #[test]
     fn a_number_of_hours_stands_alone_and_auto_waits_for_a_lack_of_room() {

@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::service::ServiceError;
 
-use super::{plain, render};
+use super::{pace::Late, plain, render};
 
 /// A refusal. Its text is for the client: it names the thing, its value and the limit, and nothing internal.
 #[derive(Debug, Clone)]
@@ -159,6 +159,24 @@ impl From<ServiceError> for Problem {
                 .retry_after(2)
             }
         }
+    }
+}
+
+impl From<Late> for Problem {
+    fn from(late: Late) -> Self {
+        let message = match late {
+            Late::Idle(seconds) => {
+                format!("Nothing more of the request came for {seconds} s; send it again.")
+            }
+            Late::Whole(seconds) => format!(
+                "The request had not ended after {seconds} s, which is the limit; send fewer or smaller images."
+            ),
+            Late::Stopping => {
+                let message = "The server is stopping; send the request again.";
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(5);
+            }
+        };
+        Self::new(StatusCode::REQUEST_TIMEOUT, message)
     }
 }
 

@@ -14,10 +14,10 @@ use crate::{
     config::UploadSettings,
     job::Priority,
     provider::{ModelRequest, RequestError},
-    service::Submission,
+    service::{Receiving, Submission},
 };
 
-use super::{caller::shortened, error::Problem};
+use super::{caller::shortened, error::Problem, pace::Late};
 
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Options of one request; far more than any model has.
@@ -61,6 +61,13 @@ struct Refused {
     name: String,
     reason: String,
     too_large: bool,
+}
+
+/// What came of a file.
+enum Filled {
+    Whole,
+    Empty,
+    Over(u64),
 }
 
 /// Reads the whole form into `submission`.
@@ -128,25 +135,35 @@ impl Form<'_> {
             return Ok(());
         }
         let mut image = self.submission.receive().await?;
+        let filled = self.fill(&mut image, &mut field).await;
+        if matches!(filled, Ok(Filled::Whole)) {
+            return Ok(self.submission.keep(image, name, media_type).await?);
+        }
+        image.abort().await;
+        match filled? {
+            Filled::Whole => {}
+            Filled::Empty => self.refuse(&name, "the file is empty".to_owned(), false),
+            Filled::Over(limit) => {
+                let reason = format!("the file is over the limit of {limit} bytes");
+                self.refuse(&name, reason, true);
+            }
+        }
+        Ok(())
+    }
+
+    /// Streams a file on until its end or its limit.
+    async fn fill(&self, image: &mut Receiving, field: &mut Field<'_>) -> Result<Filled, Problem> {
         let limit = self.settings.max_file_bytes;
         while let Some(chunk) = field.chunk().await.map_err(|e| self.broken(&e))? {
             if image.size() + chunk.len() as u64 > limit {
-                image.abort().await;
-                self.refuse(
-                    &name,
-                    format!("the file is over the limit of {limit} bytes"),
-                    true,
-                );
-                return Ok(());
+                return Ok(Filled::Over(limit));
             }
             image.write(chunk).await?;
         }
-        if image.size() == 0 {
-            image.abort().await;
-            self.refuse(&name, "the file is empty".to_owned(), false);
-            return Ok(());
-        }
-        Ok(self.submission.keep(image, name, media_type).await?)
+        Ok(match image.size() {
+            0 => Filled::Empty,
+            _ => Filled::Whole,
+        })
     }
 
     async fn option(&mut self, name: String, mut field: Field<'_>) -> Result<(), Problem> {
@@ -224,8 +241,11 @@ impl Form<'_> {
         ))
     }
 
-    /// The body ended early, is no form, or is longer than any right one.
+    /// The body ended early, came too late, is no form, or is longer than any right one.
     fn broken(&self, error: &MultipartError) -> Problem {
+        if let Some(late) = Late::behind(error) {
+            return late.into();
+        }
         if error.status() != StatusCode::PAYLOAD_TOO_LARGE {
             return Problem::bad_request("The multipart form is malformed or ended early.");
         }

@@ -15,6 +15,7 @@ mod guard;
 mod health;
 mod jobs;
 mod models;
+mod pace;
 mod page;
 mod plain;
 mod render;
@@ -44,7 +45,8 @@ pub use serve::serve;
 /// (`into_make_service_with_connect_info::<SocketAddr>()`): they are the flows of fair queueing.
 pub fn router(service: Service) -> Router {
     let upload_limit = DefaultBodyLimit::max(form::body_limit(&service.config.upload));
-    let upload = post(upload::create).layer(upload_limit);
+    let pace = from_fn_with_state(service.clone(), pace::keep);
+    let upload = post(upload::create).layer(upload_limit).layer(pace);
 
     let api = Router::new()
         .route("/health", get(health::basic))

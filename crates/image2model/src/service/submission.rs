@@ -4,6 +4,7 @@
 //! record names it.
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -162,17 +163,37 @@ impl Submission {
             fingerprint,
             items: self.stored.iter().map(|file| file.item.clone()).collect(),
         };
-        match self.service.store.jobs.create_job(new).await {
+        let created = match self.check_stored().await {
+            Ok(()) => self.service.store.jobs.create_job(new).await,
+            Err(lost) => return self.given_up(lost).await,
+        };
+        match created {
             Ok(Created::New(job)) => Ok(job),
             Ok(Created::Existing(job)) => {
                 self.discard().await;
                 Ok(job)
             }
-            Err(error) => {
-                self.discard().await;
-                Err(error.into())
-            }
+            Err(error) => self.given_up(error.into()).await,
         }
+    }
+
+    async fn given_up(self, error: ServiceError) -> Result<Job, ServiceError> {
+        self.discard().await;
+        Err(error)
+    }
+
+    /// Nothing is accepted whose images are gone: no record named them so far, so a collection whose grace is
+    /// shorter than this request took may have had them.
+    async fn check_stored(&self) -> Result<(), ServiceError> {
+        let there = self.stored.iter().map(|file| async {
+            let key = ArtifactKey::recorded(&file.item.upload);
+            if self.service.artifacts.exists(&key).await? {
+                return Ok(());
+            }
+            let lost = format!("{key} went before its job was made: artifacts.grace is too short");
+            Err(ServiceError::Unavailable(lost))
+        });
+        try_join_all(there).await.map(drop)
     }
 
     /// Deletes what was stored; what cannot be deleted now is left to maintenance.
