@@ -139,6 +139,13 @@ impl From<ServiceError> for Problem {
             ServiceError::NotYet(why) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(5)
             }
+            ServiceError::GivenUp { code, message } => {
+                let status = match code.as_str() {
+                    "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
+                    _ => StatusCode::INTERNAL_SERVER_ERROR,
+                };
+                Self::new(status, message).with_details(json!({"code": code}))
+            }
             ServiceError::Full => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,
                 "The server's disk is full and nothing on it is old enough to be removed; try again later.",

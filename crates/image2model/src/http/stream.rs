@@ -193,7 +193,7 @@ impl Reader {
                 self.tell_overall();
                 Ok(())
             }
-            Some(News::Attached { .. }) => Ok(()),
+            Some(News::Beyond { .. }) => Ok(()),
             Some(News::Facts { .. }) | None => self.catch_up().await,
         };
         if heard.is_err() {

@@ -74,7 +74,7 @@ impl Feed {
 
     fn hand_on(&self, news: &News) {
         let job = match news {
-            News::Facts { job, .. } | News::Attached { job } => *job,
+            News::Facts { job, .. } | News::Beyond { job } => *job,
             News::Progress(progress) => progress.item.job(),
         };
         let mut listeners = self.lock();

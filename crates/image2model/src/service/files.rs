@@ -7,7 +7,7 @@ use futures::stream::BoxStream;
 
 use crate::{
     artifacts::{ArtifactError, ArtifactKey},
-    job::{FileRecord, Item, ItemId, ItemStatus, Job, JobId},
+    job::{FileRecord, Item, ItemId, ItemStatus, Job, JobId, TaskId, TaskState, Work},
 };
 
 use super::{Caller, Service, ServiceError};
@@ -63,7 +63,8 @@ impl Service {
     /// Opens an item's model in a format, having it written first where it is not there yet.
     ///
     /// # Errors
-    /// [`ServiceError::Conflict`] when the item has no model; [`ServiceError::NotYet`] when the writing takes
+    /// [`ServiceError::Conflict`] when the item has no model; [`ServiceError::GivenUp`] when the writing has failed
+    /// for good; [`ServiceError::NotFound`] when the job is removed meanwhile; [`ServiceError::NotYet`] when it takes
     /// longer than a request may wait.
     pub async fn model(
         &self,
@@ -84,6 +85,7 @@ impl Service {
                 if let Some(record) = of_format(&item, format) {
                     return self.read(&item, record).await;
                 }
+                self.not_given_up(id, format).await?;
                 if news.next().await.is_none() {
                     news = self.feed.subscribe(id.job());
                 }
@@ -96,6 +98,24 @@ impl Service {
             () = self.shutdown.cancelled() => {
                 Err(ServiceError::NotYet("the server is stopping; ask again".to_owned()))
             }
+        }
+    }
+
+    /// Whether the writing of a format still goes on, or why it does not.
+    async fn not_given_up(&self, id: ItemId, format: &str) -> Result<(), ServiceError> {
+        let task = TaskId {
+            job: id.job(),
+            work: Work::Convert {
+                item: id.number(),
+                format: format.to_owned(),
+            },
+        };
+        match self.store.jobs.task(&task).await?.map(|task| task.state) {
+            Some(TaskState::Dead { code, message, .. }) => Err(ServiceError::GivenUp {
+                code,
+                message: format!("the {format} file could not be written: {message}"),
+            }),
+            _ => Ok(()),
         }
     }
 

@@ -57,6 +57,9 @@ pub enum ServiceError {
     /// Asked for and on its way; ask again.
     #[error("{0}")]
     NotYet(String),
+    /// What was asked for was tried and given up; asking again tries anew.
+    #[error("{message}")]
+    GivenUp { code: String, message: String },
     #[error("the disk is full and nothing is old enough to be removed; try again later")]
     Full,
     /// For the log, not for the client.

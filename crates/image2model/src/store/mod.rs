@@ -119,8 +119,8 @@ pub enum News {
         facts: Arc<[Fact]>,
     },
     Progress(Progress),
-    /// A further file was attached to an ended job; no fact says so.
-    Attached {
+    /// What no fact says: a further file was attached or given up, or the job was removed. Read it anew.
+    Beyond {
         job: JobId,
     },
 }
@@ -185,8 +185,8 @@ pub trait Jobs: Send + Sync {
     async fn progress(&self, updates: Vec<Progress>) -> Result<(), StoreError>;
 
     /// Ends a task's work. For `Generate` it ends the item and perhaps the job; for `Convert` it attaches the
-    /// files to the ended item and changes neither outcome nor facts. Handing the same files in again, because
-    /// the answer was lost, is no error.
+    /// files to the ended item and changes neither outcome nor facts, which [`News::Beyond`] tells. Handing the same
+    /// files in again, because the answer was lost, is no error.
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`]: the files are not the item's, remove them. [`StoreError::Conflict`] when the work
@@ -194,7 +194,7 @@ pub trait Jobs: Send + Sync {
     async fn complete(&self, lease: &Lease, completion: Completion) -> Result<(), StoreError>;
 
     /// Ends an attempt: schedules the next, or gives the task up and fails the item. The item of a cancelled job
-    /// ends as cancelled instead.
+    /// ends as cancelled instead. That a `Convert` was given up is told as [`News::Beyond`].
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`]; [`StoreError::Conflict`] when the work was not started.
@@ -267,7 +267,8 @@ pub trait Jobs: Send + Sync {
     /// [`StoreError::NotFound`]; [`StoreError::Conflict`] when the job has not ended.
     async fn request_removal(&self, id: JobId) -> Result<(), StoreError>;
 
-    /// Ends a `Remove` task: deletes record, tasks, index and counters in one transition.
+    /// Ends a `Remove` task: deletes record, tasks, index and counters in one transition, and tells
+    /// [`News::Beyond`].
     ///
     /// # Errors
     /// [`StoreError::LeaseLost`].

@@ -1,4 +1,4 @@
-use super::{Fixture, completion, failure};
+use super::{Fixture, LEASE, completion, failure, told_beyond};
 use crate::{
     job::{JobId, Queue, TaskState, transition::Retry},
     store::StoreError,
@@ -69,6 +69,41 @@ pub(crate) async fn a_given_up_format_is_tried_anew(it: Fixture) {
     assert_eq!(again.task, lease.task);
     let task = it.jobs().task(&again.task).await.unwrap().unwrap();
     assert_eq!(task.attempts, 0);
+}
+
+pub(crate) async fn what_becomes_of_a_format_is_told(it: Fixture) {
+    let id = it.completed().await;
+    let mut watch = it.jobs().watch();
+    let request = async || it.jobs().request_format(id.item(1), "stl").await.unwrap();
+
+    request().await;
+    let lease = it.begin_from(QUEUE).await;
+    let failed = failure(Retry::Backoff);
+    it.jobs().fail(&lease, failed.clone()).await.unwrap();
+    assert!(watch.is_empty(), "another attempt follows");
+    it.pass(LEASE);
+    it.jobs().sweep().await.unwrap();
+    let lease = it.begin_from(QUEUE).await;
+    it.jobs().fail(&lease, failure(Retry::Never)).await.unwrap();
+    told_beyond(&mut watch, id).await;
+    let task = it.jobs().task(&lease.task).await.unwrap().unwrap();
+    assert!(
+        matches!(task.state, TaskState::Dead { message, .. } if message == failed.error.message)
+    );
+
+    request().await;
+    for _ in 0..5 {
+        assert!(watch.is_empty(), "not poison yet");
+        it.begin_from(QUEUE).await;
+        it.lapse().await;
+    }
+    told_beyond(&mut watch, id).await;
+
+    request().await;
+    let lease = it.begin_from(QUEUE).await;
+    let made = completion(&lease, "stl");
+    it.jobs().complete(&lease, made).await.unwrap();
+    told_beyond(&mut watch, id).await;
 }
 
 pub(crate) async fn a_late_converter_is_fenced_off(it: Fixture) {

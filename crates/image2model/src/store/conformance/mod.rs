@@ -25,7 +25,9 @@ use std::{
     time::Duration,
 };
 
-use super::{Created, Jobs, Reserve, Reserved, Store};
+use tokio::sync::broadcast;
+
+use super::{Created, Jobs, News, Reserve, Reserved, Store};
 use crate::{
     clock::Clock,
     job::{
@@ -60,13 +62,13 @@ macro_rules! suite {
                 an_unknown_job_cannot_be_cancelled;
             formats: a_further_format_is_attached_without_a_trace, a_format_is_queued_once,
                 only_a_model_can_be_converted, a_given_up_format_is_tried_anew,
-                a_late_converter_is_fenced_off;
+                what_becomes_of_a_format_is_told, a_late_converter_is_fenced_off;
             reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
                 progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
                 the_store_answers_a_ping;
             removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
                 the_oldest_end_is_removed_first, a_removal_that_died_is_done_again,
-                a_given_up_removal_is_tried_anew;
+                a_given_up_removal_is_tried_anew, a_removal_is_told;
             walk: a_random_walk_follows_the_model, a_long_walk_meets_every_state;
             broken: the_suite_catches_late_holders, the_walk_catches_late_holders,
                 the_walk_catches_everlasting_leases, the_walk_catches_an_untold_cancel,
@@ -236,6 +238,16 @@ fn generate(job: JobId, item: u8) -> TaskId {
         job,
         work: Work::Generate { item },
     }
+}
+
+/// The next news is that of a job something is new that no fact says.
+async fn told_beyond(watch: &mut broadcast::Receiver<News>, id: JobId) {
+    let piece = tokio::time::timeout(Duration::from_secs(10), watch.recv()).await;
+    let piece = piece.expect("news in time").unwrap();
+    assert!(
+        matches!(piece, News::Beyond { job } if job == id),
+        "{piece:?}"
+    );
 }
 
 /// A file of that format, under a key of this lease.

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Fixture, completion, failure};
+use super::{Fixture, completion, failure, told_beyond};
 use crate::{
     job::{JobId, Owner, Queue, Timestamp, transition::Retry},
     store::StoreError,
@@ -89,6 +89,16 @@ pub(crate) async fn a_removal_that_died_is_done_again(it: Fixture) {
     let again = it.begin_from(QUEUE).await;
     it.jobs().removed(&again).await.unwrap();
     assert_eq!(it.jobs().job(id).await, Ok(None));
+}
+
+pub(crate) async fn a_removal_is_told(it: Fixture) {
+    let id = it.completed().await;
+    let mut watch = it.jobs().watch();
+    it.jobs().request_removal(id).await.unwrap();
+    let lease = it.begin_from(QUEUE).await;
+    assert!(watch.is_empty(), "it is still there");
+    it.jobs().removed(&lease).await.unwrap();
+    told_beyond(&mut watch, id).await;
 }
 
 pub(crate) async fn a_given_up_removal_is_tried_anew(it: Fixture) {

@@ -59,8 +59,8 @@ impl Live {
                     facts: facts.as_slice().into(),
                 });
             }
-            for job in &effects.attached {
-                self.tell(News::Attached { job: *job });
+            for job in &effects.beyond {
+                self.tell(News::Beyond { job: *job });
             }
         }
         for (queue, ready) in &self.ready {

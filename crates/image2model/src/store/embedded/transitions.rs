@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     job::{
-        ItemId, Job, JobId, Lease, Task, TaskState,
+        ItemId, Job, JobId, Lease, Task, TaskState, Work,
         transition::{self, Completion, Failure, Fate, NewJob},
     },
     store::{Created, Held, StoreError, Swept},
@@ -41,8 +41,14 @@ impl Tx<'_> {
         match fate {
             Fate::Gone => rows::delete_task(self.connection, &task.id),
             Fate::Kept => {
-                if task.state == TaskState::Ready {
-                    self.effects.ready.insert(task.queue);
+                match (&task.state, &task.id.work) {
+                    (TaskState::Ready, _) => {
+                        self.effects.ready.insert(task.queue);
+                    }
+                    (TaskState::Dead { .. }, Work::Convert { .. }) => {
+                        self.effects.beyond.push(task.id.job);
+                    }
+                    _ => {}
                 }
                 rows::update_task(self.connection, task)
             }
@@ -138,7 +144,7 @@ pub(super) fn complete(
     transition::complete(&mut job, &mut task, &lease.token, completion, tx.now)?;
     rows::delete_task(tx.connection, &task.id)?;
     if job.last_fact() == known {
-        tx.effects.attached.push(job.id);
+        tx.effects.beyond.push(job.id);
     }
     tx.save(&job, known)
 }
@@ -194,6 +200,7 @@ pub(super) fn request_removal(tx: &mut Tx<'_>, id: JobId) -> Result<(), StoreErr
 pub(super) fn removed(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), StoreError> {
     let mut task = rows::find_task(tx.connection, &lease.task)?.ok_or(StoreError::LeaseLost)?;
     transition::removed(&mut task, &lease.token)?;
+    tx.effects.beyond.push(lease.task.job);
     rows::delete_job(tx.connection, lease.task.job)
 }
 

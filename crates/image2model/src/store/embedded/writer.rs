@@ -35,8 +35,8 @@ pub(super) struct Tx<'a> {
 pub(super) struct Effects {
     /// Job, number of the first fact, facts.
     pub(super) facts: Vec<(JobId, u32, Vec<Fact>)>,
-    /// Ended jobs that got a further file.
-    pub(super) attached: Vec<JobId>,
+    /// Jobs of which something is new that no fact says.
+    pub(super) beyond: Vec<JobId>,
     /// Queues with new ready tasks.
     pub(super) ready: BTreeSet<Queue>,
 }

@@ -1,4 +1,7 @@
-use image2model::job::{JobId, Queue};
+use image2model::job::{
+    JobId, Lease, Notice, Queue,
+    transition::{Failure, Retry},
+};
 
 use super::{Api, assert_problem, redacted};
 
@@ -8,6 +11,16 @@ async fn finished(api: &Api, names: &[&str]) -> JobId {
         api.complete(&task.lease).await;
     }
     job
+}
+
+/// The next task of a queue, started as soon as it is there.
+async fn begun(api: &Api, queue: Queue) -> Lease {
+    loop {
+        if let Some(task) = api.start(queue).await.pop() {
+            return task.lease;
+        }
+        api.service.store.jobs.wait_for_ready(queue).await;
+    }
 }
 
 #[tokio::test]
@@ -103,16 +116,8 @@ async fn a_further_format_is_written_while_the_request_waits() {
 
     let path = format!("/api/v1/models/download/{job}?format=obj");
     let worker = async {
-        loop {
-            api.service
-                .store
-                .jobs
-                .wait_for_ready(Queue::BatchProcessing)
-                .await;
-            if let Some(task) = api.start(Queue::BatchProcessing).await.first() {
-                return api.complete(&task.lease).await;
-            }
-        }
+        api.complete(&begun(&api, Queue::BatchProcessing).await)
+            .await;
     };
     let (answer, ()) = tokio::join!(api.get(&path), worker);
     assert_eq!(
@@ -122,6 +127,54 @@ async fn a_further_format_is_written_while_the_request_waits() {
     assert_eq!(answer.header("content-type"), "model/obj");
     // Now it is there, and nobody has to write it.
     assert_eq!(api.get(&path).await.text(), "the obj of 1");
+}
+
+#[tokio::test]
+async fn a_format_that_was_given_up_is_told_with_its_reason_and_tried_anew_when_asked_again() {
+    let api = Api::new();
+    let job = finished(&api, &["a.png"]).await;
+    let path = format!("/api/v1/models/download/{job}?format=obj");
+    let worker = async |code: &str| {
+        let task = begun(&api, Queue::BatchProcessing).await;
+        let error = Notice {
+            code: code.to_owned(),
+            message: "the disk is full: 7 of 9 bytes could not be written".to_owned(),
+        };
+        let retry = Retry::Never;
+        let jobs = &api.service.store.jobs;
+        jobs.fail(&task, Failure { error, retry }).await.unwrap();
+    };
+    for (code, status) in [("disk_full", 507), ("artifact_store", 500)] {
+        let (answer, ()) = tokio::join!(api.get(&path), worker(code));
+        let body = assert_problem(&answer, status);
+        assert_eq!(
+            body["detail"],
+            "the obj file could not be written: the disk is full: 7 of 9 bytes could not be written"
+        );
+        assert_eq!(body["details"]["code"], code);
+    }
+    let worker = async {
+        api.complete(&begun(&api, Queue::BatchProcessing).await)
+            .await;
+    };
+    let (answer, ()) = tokio::join!(api.get(&path), worker);
+    assert_eq!(answer.text(), "the obj of 1");
+}
+
+#[tokio::test]
+async fn a_format_of_a_job_that_is_removed_meanwhile_is_not_found() {
+    let api = Api::new();
+    let job = finished(&api, &["a.png"]).await;
+    let path = format!("/api/v1/models/download/{job}?format=obj");
+    let worker = async {
+        begun(&api, Queue::BatchProcessing).await;
+        let jobs = &api.service.store.jobs;
+        jobs.request_removal(job).await.unwrap();
+        let removal = begun(&api, Queue::Maintenance).await;
+        jobs.removed(&removal).await.unwrap();
+    };
+    let (answer, ()) = tokio::join!(api.get(&path), worker);
+    assert_problem(&answer, 404);
 }
 
 #[tokio::test]
