@@ -41,6 +41,16 @@ pub(super) enum TaskRef {
     Item(ItemId),
 }
 
+impl TaskRef {
+    /// `None` where it is an image's id.
+    pub(super) fn job(self) -> Option<JobId> {
+        match self {
+            Self::Job(id) => Some(id),
+            Self::Item(_) => None,
+        }
+    }
+}
+
 /// # Errors
 /// 400 when `text` is no UUID.
 pub(super) fn task_ref(text: &str) -> Result<TaskRef, Problem> {

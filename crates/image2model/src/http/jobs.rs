@@ -15,7 +15,7 @@ use crate::{
 };
 
 use super::{
-    caller::{job_id, shortened},
+    caller::{job_id, shortened, task_ref},
     error::Problem,
     render,
 };
@@ -73,18 +73,23 @@ pub(super) async fn list(
 }
 
 async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<Value>, Problem> {
-    let ids = ids
+    let asked = ids
         .split(',')
-        .map(job_id)
-        .collect::<Result<Vec<JobId>, _>>()?;
-    if ids.len() > LARGEST_PAGE {
-        let message = format!("There are {} ids; the limit is {LARGEST_PAGE}.", ids.len());
+        .map(task_ref)
+        .collect::<Result<Vec<_>, _>>()?;
+    if asked.len() > LARGEST_PAGE {
+        let message = format!(
+            "There are {} ids; the limit is {LARGEST_PAGE}.",
+            asked.len()
+        );
         return Err(Problem::bad_request(message));
     }
-    let jobs = service.jobs(caller, &ids).await?;
-    let mut shown = Vec::with_capacity(jobs.len());
-    for job in jobs {
-        shown.push(match job {
+    // A file's id is no job's.
+    let ids: Vec<JobId> = asked.iter().filter_map(|id| id.job()).collect();
+    let mut jobs = service.jobs(caller, &ids).await?.into_iter();
+    let mut shown = Vec::with_capacity(asked.len());
+    for id in asked {
+        shown.push(match id.job().and_then(|_| jobs.next().flatten()) {
             Some(job) => render::job(&job, &service.progress(job.id).await?),
             None => Value::Null,
         });

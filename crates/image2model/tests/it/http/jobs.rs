@@ -60,11 +60,14 @@ async fn pages_hold_every_job_once_newest_first() {
     expected.sort();
     assert_eq!(all, expected);
 
-    let ids = format!("{},{},{}", made[4], JobId::random(), made[0]);
+    let item = made[4].parse::<JobId>().unwrap().item(1);
+    let ids = format!("{},{},{item},{}", made[4], JobId::random(), made[0]);
     let several = api.get(&format!("/api/v1/jobs?ids={ids}")).await.json();
     assert_eq!(several["jobs"][0]["job_id"], made[4].as_str());
     assert!(several["jobs"][1].is_null());
-    assert_eq!(several["jobs"][2]["job_id"], made[0].as_str());
+    assert!(several["jobs"][2].is_null(), "an image's id is no job's");
+    assert_eq!(several["jobs"][3]["job_id"], made[0].as_str());
+    assert_eq!(several["jobs"].as_array().unwrap().len(), 4);
 }
 
 #[tokio::test]
