@@ -102,7 +102,7 @@ fn of_job(job: &Job, progress: &[Progress]) -> Map<String, Value> {
         }
         JobStatus::Failed => {
             shown.insert("error".to_owned(), failure(job).into());
-            shown.insert("error_details".to_owned(), errors(job));
+            shown.insert("error_details".to_owned(), errors(job, &job.items));
         }
         JobStatus::Queued | JobStatus::Cancelled => {}
     }
@@ -143,6 +143,8 @@ fn of_item(job: &Job, item: &Item, progress: &[Progress]) -> Map<String, Value> 
         }
         ItemStatus::Failed => {
             shown.insert("error".to_owned(), error.into());
+            let own = errors(job, std::slice::from_ref(item));
+            shown.insert("error_details".to_owned(), own);
         }
         ItemStatus::Queued | ItemStatus::Retrying | ItemStatus::Cancelled => {}
     }
@@ -183,8 +185,9 @@ pub(super) fn failure(job: &Job) -> String {
     }
 }
 
-fn errors(job: &Job) -> Value {
-    job.items
+/// The reason and its code for each of a job's `items` that has one.
+fn errors(job: &Job, items: &[Item]) -> Value {
+    items
         .iter()
         .filter_map(|item| {
             let error = render::item_error(item)?;
