@@ -23,8 +23,8 @@ use super::{
 
 /// Extensions of the files that are ever produced.
 const EXTENSIONS: [&str; 8] = ["glb", "obj", "zip", "stl", "ply", "png", "jpg", "webp"];
-/// Formats that are pictures of a model rather than the model.
-const PICTURES: [&str; 2] = ["preview", "turntable"];
+/// The format that is a picture of a model rather than the model.
+const PREVIEW: &str = "preview";
 
 /// `GET /download/{job_id}/all`
 pub(super) async fn all(
@@ -37,7 +37,7 @@ pub(super) async fn all(
         .items
         .iter()
         .flat_map(|item| item.files.iter().map(move |file| (item, file)))
-        .filter(|(_, file)| !PICTURES.contains(&file.format.as_str()))
+        .filter(|(_, file)| file.format != PREVIEW)
         .collect();
     let files: Vec<_> = models
         .iter()
@@ -64,15 +64,12 @@ fn listed(job: &Job, item: &Item, file: &FileRecord) -> Value {
         "format": file.format,
         "file_id": job.id.item(item.number),
     });
-    let picture = |format: &str| item.files.iter().find(|file| file.format == format);
-    for (member, format) in [("rendered_image", "preview"), ("turntable", "turntable")] {
-        if let Some(picture) = picture(format) {
-            shown[member] = json!({
-                "url": render::file_url(job, picture),
-                "content_type": picture.media_type,
-                "file_size": picture.size,
-            });
-        }
+    if let Some(picture) = item.files.iter().find(|file| file.format == PREVIEW) {
+        shown["rendered_image"] = json!({
+            "url": render::file_url(job, picture),
+            "content_type": picture.media_type,
+            "file_size": picture.size,
+        });
     }
     shown
 }
@@ -118,14 +115,9 @@ fn check(name: &str) -> Result<(), Problem> {
     Ok(())
 }
 
-/// The file with its headers; pictures may be shown, models are always saved.
+/// The file with its headers: one to be saved. A page may still show a preview as its picture.
 pub(super) fn attachment(opened: OpenFile) -> Response {
     let record = &opened.record;
-    let shown = if PICTURES.contains(&record.format.as_str()) {
-        "inline"
-    } else {
-        "attachment"
-    };
     let name = friendly_name(&opened.image, record);
     let fallback: String = name
         .chars()
@@ -136,7 +128,7 @@ pub(super) fn attachment(opened: OpenFile) -> Response {
         })
         .collect();
     let disposition = format!(
-        "{shown}; filename=\"{fallback}\"; filename*=UTF-8''{}",
+        "attachment; filename=\"{fallback}\"; filename*=UTF-8''{}",
         percent_encoded(&name)
     );
     let mut response = Body::from_stream(opened.content.inspect_err(|error| {
@@ -164,8 +156,7 @@ fn friendly_name(image: &str, record: &FileRecord) -> String {
     let stem = image.rsplit_once('.').map_or(image, |(stem, _)| stem);
     let extension = record.name.rsplit_once('.').map_or("", |(_, ext)| ext);
     match record.format.as_str() {
-        "preview" => format!("{stem}.{extension}"),
-        "turntable" => format!("{stem}-turntable.{extension}"),
+        PREVIEW => format!("{stem}.{extension}"),
         format => format!("{stem}.{format}"),
     }
 }

@@ -151,7 +151,7 @@ pub struct Notice {
 pub struct FileRecord {
     /// Unique over the service; starts with the job's id.
     pub name: String,
-    /// `glb`, `obj`, `obj.zip`, `stl`, `ply`, `preview` or `turntable`.
+    /// `glb`, `obj`, `obj.zip`, `stl`, `ply` or `preview`.
     pub format: String,
     pub media_type: String,
     pub size: u64,

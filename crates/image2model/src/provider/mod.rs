@@ -19,7 +19,7 @@ pub use local::{LocalProvider, beyond_default};
 /// One produced file, not stored yet.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Produced {
-    /// `glb`, `obj`, …, `preview`, `turntable`.
+    /// `glb`, `obj`, …, `preview`.
     pub format: &'static str,
     /// File extension.
     pub extension: &'static str,

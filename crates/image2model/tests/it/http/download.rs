@@ -55,7 +55,10 @@ async fn all_files_are_listed_and_each_can_be_fetched() {
     let picture = &list["files"][0]["rendered_image"];
     let shown = api.get(picture["url"].as_str().unwrap()).await;
     assert_eq!(shown.header("content-type"), "image/png");
-    assert!(shown.header("content-disposition").starts_with("inline;"));
+    assert_eq!(
+        shown.header("content-disposition"),
+        "attachment; filename=\"_bung 1.png\"; filename*=UTF-8''%C3%BCbung%201.png"
+    );
     assert_eq!(
         picture["file_size"].as_u64().unwrap(),
         shown.body.len() as u64
