@@ -28,6 +28,7 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         .set_buckets(&BUCKETS)?
         .install_recorder()?;
     describe();
+    register_remote();
     Ok(handle)
 }
 
@@ -49,9 +50,38 @@ pub fn request(method: &str, endpoint: &str, status: u16, took: Duration) {
     counter!("http_requests_total", &[method, endpoint, status]).increment(1);
 }
 
-/// One finished attempt at a task; `status` is `success`, `failure`, `retry` or `cancelled`.
-pub fn task(name: &'static str, status: &'static str, took: Duration) {
-    counter!("celery_tasks_total", "task_name" => name, "status" => status).increment(1);
+/// What an attempt at a task came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    Success,
+    /// No other attempt follows.
+    Failure,
+    Retry,
+    Cancelled,
+    /// Its lease was lost, or its job is gone: the result is nobody's.
+    Dropped,
+    /// Given back untouched while the worker drains.
+    HandedBack,
+}
+
+impl Outcome {
+    /// The label `status`.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Retry => "retry",
+            Self::Cancelled => "cancelled",
+            Self::Dropped => "dropped",
+            Self::HandedBack => "handed_back",
+        }
+    }
+}
+
+/// One attempt at a task is over, however it ended.
+pub fn task(name: &'static str, outcome: Outcome, took: Duration) {
+    counter!("celery_tasks_total", "task_name" => name, "status" => outcome.name()).increment(1);
     histogram!("celery_task_duration_seconds", "task_name" => name).record(took);
 }
 
@@ -132,6 +162,19 @@ impl State {
     }
 }
 
+/// The remote provider's metrics, which existing dashboards ask for: all at zero, since this server makes its models
+/// itself and no provider counts here yet.
+fn register_remote() {
+    for operation in ["submit", "status", "result", "cancel"] {
+        for status in ["success", "failure"] {
+            counter!("fal_api_requests_total", "operation" => operation, "status" => status)
+                .absolute(0);
+        }
+        // To be known is enough; a count of zero is rendered.
+        drop(histogram!("fal_api_request_duration_seconds", "operation" => operation));
+    }
+}
+
 fn describe() {
     describe_counter!("http_requests_total", "HTTP requests answered");
     describe_histogram!(
@@ -140,6 +183,14 @@ fn describe() {
     );
     describe_counter!("celery_tasks_total", "Attempts at tasks by outcome");
     describe_histogram!("celery_task_duration_seconds", "Time of one attempt");
+    describe_counter!(
+        "fal_api_requests_total",
+        "Requests to the remote provider by outcome; zero while there is none"
+    );
+    describe_histogram!(
+        "fal_api_request_duration_seconds",
+        "Time of one request to the remote provider"
+    );
     describe_gauge!("active_jobs_total", "Models asked for and not made yet");
     describe_gauge!("system_cpu_usage_percent", "CPU in use on this machine");
     describe_gauge!(

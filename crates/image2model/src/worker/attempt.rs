@@ -1,12 +1,15 @@
 //! One attempt at one task: read what it needs, make it, hand it in.
 
-use std::{sync::Arc, time::Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use reconstruct::Format;
 
 use crate::{
     artifacts::{ArtifactError, ArtifactKey},
-    capacity::metrics,
+    capacity::metrics::{self, Outcome},
     job::{
         FileRecord, Item, ItemId, Job, Lease, Notice, Task, Work,
         transition::{Completion, Failure, Retry},
@@ -43,11 +46,20 @@ impl Attempt {
             }
             Work::Remove => self.remove().await,
         };
-        let verdict = match verdict {
-            Ok(taken) => taken.map_or("dropped", |()| "success"),
+        let outcome = match verdict {
+            Ok(taken) => taken.map_or(Outcome::Dropped, |()| Outcome::Success),
             Err(failure) => self.fail(failure).await,
         };
-        metrics::task(kind(&self.task.id.work), verdict, began.elapsed());
+        metrics::task(kind(&self.task.id.work), outcome, began.elapsed());
+    }
+
+    /// Hands in that its work panicked after so long.
+    pub(super) async fn panicked(self, took: Duration) {
+        let message = "the work stopped because of a fault in the program".to_owned();
+        let outcome = self
+            .fail(failure("panicked", message, Retry::Backoff))
+            .await;
+        metrics::task(kind(&self.task.id.work), outcome, took);
     }
 
     async fn generate(&self, id: ItemId) -> Result<Option<()>, Failure> {
@@ -130,29 +142,38 @@ impl Attempt {
     }
 
     /// What an attempt without a result comes to: a failure, or, when it was told to stop, what that asks for.
-    async fn fail(&self, error: Failure) -> &'static str {
+    async fn fail(&self, error: Failure) -> Outcome {
         let jobs = &*self.worker.store.jobs;
-        let (handed_in, verdict) = match self.stop.why() {
-            Some(Why::Lost) => return "dropped",
+        let (handed_in, outcome) = match self.stop.why() {
+            Some(Why::Lost) => return Outcome::Dropped,
             Some(Why::Draining) => {
                 hand_back(&self.worker, std::slice::from_ref(&self.lease)).await;
-                return "handed_back";
+                return Outcome::HandedBack;
             }
             Some(Why::Cancelled) => {
                 let cancelled = "cancelled while it was being made".to_owned();
-                (failure("cancelled", cancelled, Retry::Never), "cancelled")
+                (
+                    failure("cancelled", cancelled, Retry::Never),
+                    Outcome::Cancelled,
+                )
             }
             None => {
                 let last = self.task.attempts + 1 >= self.worker.config.retry.max_attempts;
                 let done = last || error.retry == Retry::Never;
-                (error, if done { "failure" } else { "retry" })
+                let outcome = if done {
+                    Outcome::Failure
+                } else {
+                    Outcome::Retry
+                };
+                (error, outcome)
             }
         };
         let Notice { code, message } = &handed_in.error;
+        let verdict = outcome.name();
         tracing::info!(task = %self.task.id, code, message, verdict, "an attempt failed");
         match hand_in::fail(jobs, &self.lease, &self.stop, &handed_in).await {
-            Taken::Yes => verdict,
-            Taken::No => "dropped",
+            Taken::Yes => outcome,
+            Taken::No => Outcome::Dropped,
         }
     }
 

@@ -14,15 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config,
-    job::{Lane, Lease, Queue, WorkerId, transition::Retry},
+    job::{Lane, Lease, Queue, Task, WorkerId},
     store::{Held, Reserve, Reserved, StoreError, WorkerLoad},
 };
 
 use super::{
     Worker,
-    attempt::{Attempt, failure, hand_back},
+    attempt::{Attempt, hand_back},
     backoff::Backoff,
-    hand_in,
     presence::Loads,
     progress::ProgressSink,
     stop::{Stop, Why},
@@ -51,8 +50,10 @@ pub(super) struct Pool {
 }
 
 struct Running {
+    task: Task,
     lease: Lease,
     stop: Arc<Stop>,
+    began: Instant,
 }
 
 impl Pool {
@@ -192,16 +193,7 @@ impl Pool {
         if let Some(why) = told {
             stop.now(why);
         }
-        let lease = reserved.lease;
-        let attempt = Attempt {
-            worker: self.worker.clone(),
-            progress: self.progress.clone(),
-            task: reserved.task,
-            lease: lease.clone(),
-            stop: stop.clone(),
-        };
-        let id = self.attempts.spawn(attempt.run()).id();
-        self.running.insert(id, Running { lease, stop });
+        self.run_attempt(reserved.task, reserved.lease, stop, Attempt::run);
     }
 
     /// Frees the slot of an attempt that has ended; one that panicked has its failure handed in.
@@ -210,7 +202,13 @@ impl Pool {
             Ok((id, ())) => *id,
             Err(error) => error.id(),
         };
-        let Some(Running { lease, stop }) = self.running.remove(&id) else {
+        let Some(Running {
+            task,
+            lease,
+            stop,
+            began,
+        }) = self.running.remove(&id)
+        else {
             return;
         };
         let panicked = ended.is_err_and(|error| error.is_panic());
@@ -218,16 +216,36 @@ impl Pool {
             self.ended += 1;
             return;
         }
-        tracing::error!(task = %lease.task, "an attempt panicked");
-        let jobs = self.worker.store.jobs.clone();
-        let (panicked, holder) = (stop.clone(), lease.clone());
-        let hand_in = async move {
-            let message = "the work stopped because of a fault in the program".to_owned();
-            let failure = failure("panicked", message, Retry::Backoff);
-            hand_in::fail(&*jobs, &holder, &panicked, &failure).await;
+        tracing::error!(task = %task.id, "an attempt panicked");
+        let took = began.elapsed();
+        self.run_attempt(task, lease, stop, |attempt| attempt.panicked(took));
+    }
+
+    /// Puts `work` on an attempt at a task into its slot.
+    fn run_attempt<F>(
+        &mut self,
+        task: Task,
+        lease: Lease,
+        stop: Arc<Stop>,
+        work: impl FnOnce(Attempt) -> F,
+    ) where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let attempt = Attempt {
+            worker: self.worker.clone(),
+            progress: self.progress.clone(),
+            task: task.clone(),
+            lease: lease.clone(),
+            stop: stop.clone(),
         };
-        let id = self.attempts.spawn(hand_in).id();
-        self.running.insert(id, Running { lease, stop });
+        let id = self.attempts.spawn(work(attempt)).id();
+        let running = Running {
+            task,
+            lease,
+            stop,
+            began: Instant::now(),
+        };
+        self.running.insert(id, running);
     }
 
     /// Renews every lease, of waiting and of running tasks, and passes on what the store says of each.

@@ -2,6 +2,7 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
@@ -252,7 +253,10 @@ async fn every_image_ends_as_a_model_or_as_its_own_failure() {
 }
 
 #[tokio::test]
-async fn a_panic_fails_one_attempt_and_the_pool_goes_on() {
+async fn a_panic_fails_one_attempt_is_counted_and_the_pool_goes_on() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    // The test's runtime has this one thread.
+    let _counted = metrics::set_default_local_recorder(&recorder);
     let house = House::new(|_| {});
     let worker = house.start();
     let id = house.submit(&["panic", "model"]).await;
@@ -263,6 +267,12 @@ async fn a_panic_fails_one_attempt_and_the_pool_goes_on() {
     assert_eq!(job.items[1].status, ItemStatus::Completed);
     house.drain.cancel();
     worker.await.unwrap();
+    let counted = recorder.handle().render();
+    for (status, times) in [("success", 1), ("retry", 2), ("failure", 1)] {
+        let line =
+            format!("celery_tasks_total{{task_name=\"generate\",status=\"{status}\"}} {times}");
+        assert!(counted.lines().any(|known| known == line), "{counted}");
+    }
 }
 
 #[tokio::test]

@@ -19,6 +19,8 @@ async fn a_scrape_shows_requests_tasks_and_queues_under_the_known_names() {
         "celery_tasks_total{task_name=\"generate\",status=\"success\"} 1",
         "celery_task_duration_seconds_count{task_name=\"generate\"} 1",
         "active_jobs_total 0",
+        "fal_api_requests_total{operation=\"submit\",status=\"success\"} 0",
+        "fal_api_request_duration_seconds_count{operation=\"submit\"} 0",
         "image2model_queue_tasks{queue=\"model_generation\",lane=\"local\",state=\"ready\"} 0",
     ] {
         assert!(
