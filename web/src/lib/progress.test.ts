@@ -36,13 +36,13 @@ describe("a job's events", () => {
     expect(told(once, [STARTED, HALF, READY])).toEqual(once);
   });
 
-  it("never move an item's progress back, except for a new attempt", () => {
+  it("never move an item's progress back, not for a new attempt either", () => {
     const half = told(job([item("a")]), [STARTED, HALF]);
     expect(told(half, [STARTED]).items[0]?.progress).toBe(50);
     const retried = told(half, [["task_retry", { file_id: "a", status: "retrying", progress: 50, error: "mesh" }]]);
-    expect(retried.items[0]).toMatchObject({ status: "retrying", progress: 0 });
+    expect(retried.items[0]).toMatchObject({ status: "retrying", progress: 50 });
     expect(retried.items[0]?.error).toBeUndefined();
-    expect(told(retried, [STARTED]).items[0]).toMatchObject({ status: "processing", progress: 0 });
+    expect(told(retried, [STARTED]).items[0]).toMatchObject({ status: "processing", progress: 50 });
   });
 
   it("tell a cancelled item from a failed one", () => {

@@ -52,9 +52,8 @@ export function apply(job: Job, event: string, data: StreamEvent): Job {
 function applyToItem(item: Item, event: string, data: StreamEvent): Item {
   if (isFinal(item.status)) return item;
   const status = event === "task_retry" ? "retrying" : itemStatus(data, item.status);
-  const began = item.status === "retrying" && status === "processing";
-  const told = data.file_progress ?? (event === "file_update" ? (data.progress ?? 0) : 0);
-  const progress = status === "retrying" ? 0 : began ? told : Math.max(item.progress, told);
+  const told = data.file_progress ?? (event === "task_progress" ? 0 : (data.progress ?? 0));
+  const progress = Math.max(item.progress, told);
   const changed: Item = { ...item, status, progress };
   if (data.step) changed.step = data.step;
   if (data.error && status === "failed") changed.error = data.error;

@@ -49,6 +49,14 @@ impl TaskRef {
             Self::Item(_) => None,
         }
     }
+
+    /// The job that is meant or that the image is one of.
+    pub(super) fn of_job(self) -> JobId {
+        match self {
+            Self::Job(id) => id,
+            Self::Item(id) => id.job(),
+        }
+    }
 }
 
 /// # Errors

@@ -1,7 +1,8 @@
 //! What a reader of a job's stream is told: facts and progress as named events with the old clients' members.
 //!
-//! A [`View`] is the job as its facts tell it up to one number. The same facts give the same events, whether they
-//! come one by one or all at once after a reconnect.
+//! A [`View`] is the job as its facts tell it up to one number, and the newest progress that its reader heard between
+//! them. A fact's event is made of facts alone: it is the same, whoever hears it, live or after a reconnect. How far
+//! the whole job is depends on what was heard, so only the events between the facts say it.
 
 use axum::response::sse;
 use serde_json::{Value, json};
@@ -41,6 +42,9 @@ pub(super) struct View {
 struct Line {
     filename: String,
     status: ItemStatus,
+    /// As the facts tell it: what an earlier attempt had come to, 100 at the end.
+    reached: u8,
+    /// The highest that was heard, at least `reached`.
     percent: u8,
     /// In words, once it is known.
     error: Option<String>,
@@ -52,6 +56,7 @@ impl View {
         let items = job.items.iter().map(|item| Line {
             filename: item.filename.clone(),
             status: ItemStatus::Queued,
+            reached: 0,
             percent: 0,
             error: None,
         });
@@ -110,6 +115,7 @@ impl View {
                 item,
                 at: next,
                 code,
+                ..
             } => self.retry(*item, *next, code, at),
             FactKind::Ended { status } => self.end(*status, at),
         }
@@ -142,18 +148,29 @@ impl View {
         self.began.get_or_insert(fact.at);
         if let Some(line) = self.line_mut(number) {
             line.status = status;
-            line.percent = if status.is_final() { 100 } else { 0 };
+            line.reached = match fact.kind {
+                FactKind::Retrying { reached, .. } => reached.min(99),
+                _ if status.is_final() => 100,
+                _ => line.reached,
+            };
+            line.percent = line.percent.max(line.reached);
         }
     }
 
-    /// Tells newest progress of an item; `None` when it is not running as far as this reader knows.
+    /// Tells newest progress of an item; `None` when it is not running as far as this reader knows, or was further
+    /// when the reader last heard of it.
     pub(super) fn progress(&mut self, newest: &Progress, now: Timestamp) -> Option<Event> {
         let number = newest.item.number();
-        let line = self
-            .line_mut(number)
-            .filter(|line| line.status == ItemStatus::Processing)?;
-        line.percent = newest.percent.min(99);
-        Some(self.file_update(number, &newest.step, now))
+        let percent = newest.percent.min(99);
+        let line = self.line_mut(number).filter(|line| {
+            matches!(line.status, ItemStatus::Processing | ItemStatus::Retrying)
+                && line.percent <= percent
+        })?;
+        line.percent = percent;
+        let mut event = self.file_update(number, &newest.step, now);
+        event.data["progress"] = percent.into();
+        event.data["overall_progress"] = self.overall().into();
+        Some(event)
     }
 
     /// Tells how far the whole job is; `None` before its beginning and after its end.
@@ -194,15 +211,15 @@ impl View {
         }
     }
 
+    /// Of facts alone.
     fn file_update(&self, number: u8, message: &str, at: Timestamp) -> Event {
         let Some(line) = self.line(number) else {
             return self.standing("task_progress", message, at);
         };
         let status = render::file_status(line.status);
-        let mut data = self.data(status, line.percent.into(), message, at);
+        let mut data = self.data(status, line.reached.into(), message, at);
         data["file_id"] = json!(self.job.item(number));
         data["filename"] = json!(line.filename);
-        data["overall_progress"] = self.overall().into();
         if matches!(line.status, ItemStatus::Failed | ItemStatus::Cancelled) {
             data["error"] = json!(line.error);
         }
@@ -213,8 +230,10 @@ impl View {
     }
 
     fn retry(&self, number: u8, next: Timestamp, code: &str, at: Timestamp) -> Event {
-        let filename = self.line(number).map_or("", |line| line.filename.as_str());
-        let mut data = self.data("retrying", self.overall(), "Will be tried again", at);
+        let (filename, reached) = self
+            .line(number)
+            .map_or(("", 0), |line| (line.filename.as_str(), line.reached));
+        let mut data = self.data("retrying", reached.into(), "Will be tried again", at);
         data["file_id"] = json!(self.job.item(number));
         data["filename"] = json!(filename);
         data["error"] = json!(code);

@@ -29,8 +29,9 @@ pub(super) async fn one(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
-    let job = service.job(&caller, job_id(&id)?).await?;
-    let progress = service.progress(job.id).await?;
+    let id = job_id(&id)?;
+    let progress = service.progress(id).await?;
+    let job = service.job(&caller, id).await?;
     Ok(Json(render::job(&job, &progress)))
 }
 
@@ -40,8 +41,9 @@ pub(super) async fn cancel(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let job = service.cancel(&caller, job_id(&id)?).await?;
-    let progress = service.progress(job.id).await?;
+    let id = job_id(&id)?;
+    let progress = service.progress(id).await?;
+    let job = service.cancel(&caller, id).await?;
     Ok((StatusCode::ACCEPTED, Json(render::job(&job, &progress))))
 }
 
@@ -86,11 +88,15 @@ async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<V
     }
     // A file's id is no job's.
     let ids: Vec<JobId> = asked.iter().filter_map(|id| id.job()).collect();
+    let mut progress = Vec::new();
+    for id in &ids {
+        progress.extend(service.progress(*id).await?);
+    }
     let mut jobs = service.jobs(caller, &ids).await?.into_iter();
     let mut shown = Vec::with_capacity(asked.len());
     for id in asked {
         shown.push(match id.job().and_then(|_| jobs.next().flatten()) {
-            Some(job) => render::job(&job, &service.progress(job.id).await?),
+            Some(job) => render::job(&job, &progress),
             None => Value::Null,
         });
     }

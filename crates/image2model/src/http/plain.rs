@@ -72,8 +72,9 @@ pub(super) async fn job(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<impl IntoResponse, Problem> {
-    let job = service.job(&caller, job_id(&id)?).await?;
-    let progress = service.progress(job.id).await?;
+    let id = job_id(&id)?;
+    let progress = service.progress(id).await?;
+    let job = service.job(&caller, id).await?;
     let head = if job.ended.is_none() {
         format!("<meta http-equiv=\"refresh\" content=\"{REFRESH}\">")
     } else {

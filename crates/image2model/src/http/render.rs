@@ -44,16 +44,17 @@ pub(super) fn overall(percents: impl ExactSizeIterator<Item = u8>) -> u32 {
     percents.map(u32::from).sum::<u32>() / count
 }
 
-/// 0 to 100 for one item.
+/// 0 to 100 for one item, 100 only at its end. It never goes back: what one attempt came to holds for the next.
 pub(super) fn percent(job: &Job, item: &Item, progress: &[Progress]) -> u8 {
     if item.status.is_final() {
         return 100;
     }
     let id = job.id.item(item.number);
-    progress
-        .iter()
-        .find(|newest| newest.item == id && item.status == ItemStatus::Processing)
-        .map_or(0, |newest| newest.percent.min(99))
+    let newest = progress.iter().find(|newest| newest.item == id);
+    newest
+        .map_or(0, |newest| newest.percent)
+        .max(item.reached)
+        .min(99)
 }
 
 /// A job's overall progress.

@@ -25,6 +25,7 @@ pub(super) async fn task(
     Path(task_id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let task = task_ref(&task_id)?;
+    let progress = service.progress(task.of_job()).await?;
     let found = match task {
         TaskRef::Job(id) => service.job(&caller, id).await.map(|job| (job, None)),
         TaskRef::Item(id) => service
@@ -39,7 +40,6 @@ pub(super) async fn task(
         Err(ServiceError::NotFound(_)) => return Err(Problem::not_found("task")),
         found => found?,
     };
-    let progress = service.progress(job.id).await?;
     let mut shown = item.map_or_else(
         || of_job(&job, &progress),
         |item| of_item(&job, &item, &progress),
@@ -209,8 +209,8 @@ pub(super) async fn progress(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let id: JobId = job_id(&id)?;
-    let job = service.job(&caller, id).await?;
     let progress = service.progress(id).await?;
+    let job = service.job(&caller, id).await?;
     let files: Map<_, _> = job
         .items
         .iter()

@@ -55,12 +55,13 @@ pub(super) async fn open(
     let known = last_fact(header.or(asked.last_event_id.as_deref()));
 
     let news = service.feed.subscribe(id);
+    let progress = service.progress(id).await?;
     let job = service.job(&caller, id).await?;
     if job.ended.is_some() && known >= job.last_fact() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let mut reader = Reader::new(service, caller, news, &job, known, timeout);
-    reader.catch_up_on(&job).await?;
+    reader.catch_up_on(&job, &progress).await?;
     let unbuffered = [("x-accel-buffering", "no")];
     Ok((unbuffered, Sse::new(reader.into_stream())).into_response())
 }
@@ -204,19 +205,20 @@ impl Reader {
 
     /// Starts over from the job's record.
     async fn catch_up(&mut self) -> Result<(), ServiceError> {
-        let job = self.view.job();
-        self.news = self.service.feed.subscribe(job);
-        let job = self.service.job(&self.caller, job).await?;
-        self.catch_up_on(&job).await
+        let id = self.view.job();
+        self.news = self.service.feed.subscribe(id);
+        let progress = self.service.progress(id).await?;
+        let job = self.service.job(&self.caller, id).await?;
+        self.catch_up_on(&job, &progress).await
     }
 
     /// All facts that are missing, then newest progress of each running item.
-    async fn catch_up_on(&mut self, job: &Job) -> Result<(), ServiceError> {
+    async fn catch_up_on(&mut self, job: &Job, progress: &[Progress]) -> Result<(), ServiceError> {
         self.view.learn_errors(job);
         let missing = job.facts.get(self.last as usize..).unwrap_or_default();
         self.take_in(missing).await?;
-        for progress in self.service.progress(job.id).await? {
-            self.tell_progress(&progress);
+        for newest in progress {
+            self.tell_progress(newest);
         }
         self.tell_overall();
         Ok(())

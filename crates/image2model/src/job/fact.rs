@@ -24,6 +24,9 @@ pub enum FactKind {
         item: u8,
         at: Timestamp,
         code: String,
+        /// The item's [`Item::reached`](super::Item::reached) by then.
+        #[serde(default)]
+        reached: u8,
     },
     ItemCompleted {
         item: u8,

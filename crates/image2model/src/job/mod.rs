@@ -134,6 +134,9 @@ pub struct Item {
     pub attempts: u32,
     /// Lost leases of a started attempt.
     pub crashes: u32,
+    /// Percent that attempts without a result had come to; what follows is never shown below it.
+    #[serde(default)]
+    pub reached: u8,
     pub warnings: Vec<Notice>,
     pub error: Option<Notice>,
     pub files: Vec<FileRecord>,

@@ -215,7 +215,8 @@ impl Service {
         Ok(self.store.jobs.list(&caller.owner, after, limit).await?)
     }
 
-    /// Newest progress of a job's running items.
+    /// Newest progress of a job's running items. To be read before the job: of an item that ends in between, the record
+    /// then says so, where read after it there would be no progress and no end.
     ///
     /// # Errors
     /// [`ServiceError::Unavailable`].

@@ -181,7 +181,8 @@ pub trait Jobs: Send + Sync {
     /// Gives tasks back untouched, to be reserved again at once; counts as neither attempt nor crash.
     async fn hand_back(&self, leases: &[Lease]) -> Result<(), StoreError>;
 
-    /// Records newest progress; never goes back, never changes a job's state, may be lost.
+    /// Records newest progress; never goes back, never changes a job's state, may be lost. Of an item between two
+    /// attempts it is not taken; what the last attempt told by its end is the item's `reached`, durably.
     async fn progress(&self, updates: Vec<Progress>) -> Result<(), StoreError>;
 
     /// Ends a task's work. For `Generate` it ends the item and perhaps the job; for `Convert` it attaches the
@@ -229,7 +230,7 @@ pub trait Jobs: Send + Sync {
     /// A job's facts after number `after`; `None` for an unknown job.
     async fn facts(&self, id: JobId, after: u32) -> Result<Option<Vec<Fact>>, StoreError>;
 
-    /// Newest progress of a job's running items.
+    /// Newest progress of a job's running items, also between their attempts.
     async fn newest_progress(&self, id: JobId) -> Result<Vec<Progress>, StoreError>;
 
     /// Live news from now on; a slow reader sees `Lagged` and catches up by [`Jobs::facts`].

@@ -102,6 +102,13 @@ pub fn expire(
     Ok(release(job, task, started, "worker_lost", now))
 }
 
+/// Notes that an attempt at item `number` had come to `percent` when it ended; never goes back.
+pub fn reach(job: &mut Job, number: u8, percent: u8) {
+    if let Some(item) = item_mut(job, number) {
+        item.reached = item.reached.max(percent);
+    }
+}
+
 /// Makes a delayed task ready.
 ///
 /// # Errors
@@ -129,13 +136,16 @@ fn release(job: &mut Job, task: &mut Task, started: bool, code: &str, now: Times
 
 /// An item waits for its next attempt, which comes at `at` or later.
 pub(super) fn retrying(job: &mut Job, number: u8, code: &str, at: Timestamp, now: Timestamp) {
+    let mut reached = 0;
     if let Some(item) = item_mut(job, number) {
         item.status = ItemStatus::Retrying;
+        reached = item.reached;
     }
     let kind = FactKind::Retrying {
         item: number,
         at,
         code: code.to_owned(),
+        reached,
     };
     record(job, kind, now);
 }

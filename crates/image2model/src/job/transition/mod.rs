@@ -21,6 +21,9 @@
 //! Only a `Generate` task moves an item and records facts; the others move alone. A lease is lost when it is
 //! taken back, not when its time passes: until `expire` its holder may still renew it and hand in.
 //!
+//! Progress is no move. Before `hand_back`, `fail` and `expire` of begun work a store says by [`reach`] how far the
+//! attempt was, so that the fact of the retry tells every reader the same.
+//!
 //! A move that is not in the table is [`Refused`] and changes nothing.
 
 mod ending;
@@ -34,7 +37,7 @@ use super::{
 };
 
 pub use ending::{already_completed, cancel, complete, fail, removed};
-pub use holding::{expire, extend, hand_back, promote, reserve, start, told_to_stop};
+pub use holding::{expire, extend, hand_back, promote, reach, reserve, start, told_to_stop};
 
 /// What a client asks to be made.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,6 +131,7 @@ pub fn create(new: NewJob, now: Timestamp) -> Result<(Job, Vec<Task>), Refused> 
         status: ItemStatus::Queued,
         attempts: 0,
         crashes: 0,
+        reached: 0,
         warnings: Vec::new(),
         error: None,
         files: Vec::new(),

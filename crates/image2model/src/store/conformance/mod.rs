@@ -64,7 +64,7 @@ macro_rules! suite {
                 only_a_model_can_be_converted, a_given_up_format_is_tried_anew,
                 what_becomes_of_a_format_is_told, a_late_converter_is_fenced_off;
             reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
-                progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
+                progress_never_goes_back, a_retry_tells_how_far_the_attempt_was, silent_workers_are_forgotten, a_file_is_found_by_its_name,
                 the_store_answers_a_ping;
             removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
                 the_oldest_end_is_removed_first, a_removal_that_died_is_done_again,

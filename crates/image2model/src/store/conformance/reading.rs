@@ -1,9 +1,9 @@
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Fixture, completion, new_job};
+use super::{Fixture, completion, failure, new_job};
 use crate::{
-    job::{Fact, JobId, Owner, WorkerId},
-    store::{News, Progress, WorkerReport},
+    job::{Fact, FactKind, JobId, Owner, WorkerId, transition::Retry},
+    store::{News, Progress, StoreError, WorkerReport},
 };
 
 /// Eight items by eight workers at once; the watcher's news are the job's facts, in order and complete.
@@ -114,6 +114,51 @@ pub(crate) async fn progress_never_goes_back(it: Fixture) {
     assert_eq!(before.facts.len(), 2, "progress is no fact");
     it.complete(&lease).await;
     assert_eq!(update(90, "late").await, None, "ended");
+}
+
+pub(crate) async fn a_retry_tells_how_far_the_attempt_was(it: Fixture) {
+    let id = it.submit("a", 1).await;
+    let update = async |percent| {
+        let progress = Progress {
+            item: id.item(1),
+            percent,
+            step: "shape".to_owned(),
+        };
+        it.jobs().progress(vec![progress]).await.unwrap();
+        let newest = it.jobs().newest_progress(id).await.unwrap();
+        newest.first().map(|p| p.percent)
+    };
+    let reached = async || {
+        let job = it.job(id).await;
+        let told = job.facts.last().map(|fact| fact.kind.clone());
+        assert!(
+            matches!(told, Some(FactKind::Retrying { reached, .. }) if reached == job.items[0].reached),
+            "{told:?}"
+        );
+        job.items[0].reached
+    };
+    let late = it.begin().await;
+    assert_eq!(update(30).await, Some(30));
+    it.lapse().await;
+    assert_eq!(reached().await, 30, "a crash");
+    assert_eq!(update(50).await, Some(30), "between two attempts");
+
+    let lease = it.begin().await;
+    assert_eq!(update(10).await, Some(30));
+    assert_eq!(update(60).await, Some(60));
+    let failed = it.jobs().fail(&late, failure(Retry::Backoff)).await;
+    assert_eq!(failed, Err(StoreError::LeaseLost));
+    assert_eq!(update(70).await, Some(70), "a late holder stops nobody");
+    let retry = failure(Retry::Backoff);
+    it.jobs().fail(&lease, retry).await.unwrap();
+    assert_eq!(reached().await, 70, "an error");
+
+    it.lapse().await;
+    let lease = it.begin().await;
+    it.jobs().hand_back(&[lease]).await.unwrap();
+    assert_eq!(reached().await, 70, "nothing new was told");
+    it.begin().await;
+    assert_eq!(update(90).await, Some(90));
 }
 
 pub(crate) async fn silent_workers_are_forgotten(it: Fixture) {

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::writer::Effects;
 use crate::{
-    job::{Fact, FactKind, JobId, Queue},
+    job::{Fact, FactKind, ItemId, JobId, Queue},
     store::{News, Progress, WorkerReport},
 };
 
@@ -22,8 +22,16 @@ const BEHIND: usize = 4096;
 /// Workers look for themselves at least so often.
 const LOOK: Duration = Duration::from_secs(1);
 
-/// Items that have begun and not ended, with the newest progress of each.
-type Running = HashMap<JobId, BTreeMap<u8, Option<Progress>>>;
+/// Items that have begun and not ended.
+type Running = HashMap<JobId, BTreeMap<u8, Kept>>;
+
+/// What is kept of a running item.
+#[derive(Default)]
+struct Kept {
+    newest: Option<Progress>,
+    /// Between two attempts.
+    halted: bool,
+}
 
 pub(super) struct Live {
     news: broadcast::Sender<News>,
@@ -86,13 +94,15 @@ impl Live {
             let kept = running
                 .get_mut(&update.item.job())
                 .and_then(|items| items.get_mut(&update.item.number()));
-            let Some(kept) = kept else { continue };
-            let news = kept.as_ref().is_none_or(|known| {
+            let Some(kept) = kept.filter(|kept| !kept.halted) else {
+                continue;
+            };
+            let news = kept.newest.as_ref().is_none_or(|known| {
                 known.percent < update.percent
                     || (known.percent == update.percent && known.step != update.step)
             });
             if news {
-                *kept = Some(update.clone());
+                kept.newest = Some(update.clone());
                 self.tell(News::Progress(update));
             }
         }
@@ -102,8 +112,22 @@ impl Live {
         locked(&self.running)
             .get(&job)
             .into_iter()
-            .flat_map(|items| items.values().flatten().cloned())
+            .flat_map(BTreeMap::values)
+            .filter_map(|kept| kept.newest.clone())
             .collect()
+    }
+
+    /// Takes no more progress of an item until its next attempt starts: its percent up to here. So nobody hears more
+    /// of an attempt than the transition that ends it writes down.
+    pub(super) fn halt(&self, item: ItemId) -> u8 {
+        let mut running = locked(&self.running);
+        let kept = running
+            .get_mut(&item.job())
+            .and_then(|items| items.get_mut(&item.number()));
+        kept.map_or(0, |kept| {
+            kept.halted = true;
+            kept.newest.as_ref().map_or(0, |newest| newest.percent)
+        })
     }
 
     /// Knows from the facts which items run. Between two attempts an item keeps its progress, so that it never
@@ -113,7 +137,8 @@ impl Live {
         for fact in facts {
             match fact.kind {
                 FactKind::Started { item } => {
-                    running.entry(job).or_default().entry(item).or_default();
+                    let items = running.entry(job).or_default();
+                    items.entry(item).or_default().halted = false;
                 }
                 FactKind::ItemCompleted { item }
                 | FactKind::ItemFailed { item, .. }

@@ -56,7 +56,7 @@ pub(super) fn embedded(
     let mut connection = connect(&file).map_err(|error| unusable(error.into()))?;
     migrate(&mut connection, data_dir)?;
     let live = Arc::new(Live::default());
-    take_back_leases(&mut connection, clock.as_ref(), &retry).map_err(unusable)?;
+    take_back_leases(&mut connection, clock.as_ref(), &retry, &live).map_err(unusable)?;
     let writer = Writer::start(connection, clock.clone(), retry, live.clone())
         .map_err(|error| OpenError(format!("cannot start the store's writer: {error}")))?;
     Ok(Embedded {
@@ -130,12 +130,14 @@ fn take_back_leases(
     connection: &mut Connection,
     clock: &dyn Clock,
     retry: &RetryPolicy,
+    live: &Live,
 ) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let mut tx = Tx {
         connection: &transaction,
         now: clock.now(),
         retry,
+        live,
         effects: Effects::default(),
     };
     transitions::take_back_all(&mut tx)?;

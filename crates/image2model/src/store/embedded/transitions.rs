@@ -37,6 +37,19 @@ impl Tx<'_> {
         Ok((self.job(lease.task.job)?, task))
     }
 
+    /// Ends the telling of progress of begun work and notes with its item how far it was. Only for the lease's holder,
+    /// or when the lease is taken back (`token` is `None`): a late one stops nobody.
+    fn halt(&self, job: &mut Job, task: &Task, token: Option<&str>) {
+        let (TaskState::Leased(held), Work::Generate { item }) = (&task.state, &task.id.work)
+        else {
+            return;
+        };
+        if held.started && token.is_none_or(|token| token == held.token) {
+            let percent = self.live.halt(job.id.item(*item));
+            transition::reach(job, *item, percent);
+        }
+    }
+
     fn settle(&mut self, task: &Task, fate: Fate) -> Result<(), StoreError> {
         match fate {
             Fate::Gone => rows::delete_task(self.connection, &task.id),
@@ -123,6 +136,7 @@ pub(super) fn hand_back(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), StoreError
         other => other?,
     };
     let known = job.last_fact();
+    tx.halt(&mut job, &task, Some(&lease.token));
     let Ok(fate) = transition::hand_back(&mut job, &mut task, &lease.token, tx.now) else {
         return Ok(());
     };
@@ -152,6 +166,7 @@ pub(super) fn complete(
 pub(super) fn fail(tx: &mut Tx<'_>, lease: &Lease, failure: Failure) -> Result<(), StoreError> {
     let (mut job, mut task) = tx.leased(lease)?;
     let known = job.last_fact();
+    tx.halt(&mut job, &task, Some(&lease.token));
     let (retry, random) = (tx.retry, random());
     let fate = transition::fail(
         &mut job,
@@ -233,6 +248,7 @@ fn take_back(tx: &mut Tx<'_>, mut task: Task) -> Result<bool, StoreError> {
     let mut job = tx.job(task.id.job)?;
     let known = job.last_fact();
     let retry = tx.retry;
+    tx.halt(&mut job, &task, None);
     let fate = transition::expire(&mut job, &mut task, retry, tx.now)?;
     tx.settle(&task, fate)?;
     if job.last_fact() > known {

@@ -27,6 +27,7 @@ pub(super) struct Tx<'a> {
     pub(super) connection: &'a Connection,
     pub(super) now: Timestamp,
     pub(super) retry: &'a RetryPolicy,
+    pub(super) live: &'a Live,
     pub(super) effects: Effects,
 }
 
@@ -191,6 +192,7 @@ impl Desk {
             connection: &self.connection,
             now: self.clock.now(),
             retry: &self.retry,
+            live: &self.live,
             effects: Effects::default(),
         };
         let outcome = call.run(&mut tx);

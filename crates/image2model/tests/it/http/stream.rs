@@ -152,13 +152,7 @@ async fn a_live_reader_hears_what_a_late_one_is_told_and_progress_between() {
         .filter(|event| event.fact().is_some())
         .cloned()
         .collect();
-    let names = |events: &[Event]| -> Vec<_> {
-        events
-            .iter()
-            .map(|e| (e.id.clone(), e.name.clone(), e.data["file_id"].clone()))
-            .collect()
-    };
-    assert_eq!(names(&facts), names(&late));
+    assert_eq!(facts, late);
 
     let told: Vec<_> = live
         .iter()
@@ -224,14 +218,110 @@ async fn reconnecting(cuts: &[(usize, bool)]) {
         heard
     };
     let (heard, ()) = tokio::join!(reading, play(&api, job));
-    let facts: Vec<_> = heard.iter().filter_map(Event::fact).collect();
     let known = api.service.store.jobs.job(job).await.unwrap().unwrap();
+    let numbers: Vec<_> = heard.iter().filter_map(Event::fact).collect();
     assert_eq!(
-        facts,
+        numbers,
         (1..=known.last_fact()).collect::<Vec<_>>(),
         "{cuts:?}"
     );
     assert_between_facts(&heard);
+    let facts = heard.into_iter().filter(|event| event.fact().is_some());
+    let late = Reader::open(&api, job, "", None).await.rest().await;
+    assert_eq!(facts.collect::<Vec<_>>(), late, "{cuts:?}");
+}
+
+/// Reads until an event that tells this of a file.
+async fn until(reader: &mut Reader, heard: &mut Vec<Event>, name: &str, progress: u64) {
+    loop {
+        let event = reader.next().await.unwrap();
+        heard.push(event);
+        let event = heard.last().unwrap();
+        if event.name == name && event.data["progress"] == progress {
+            return;
+        }
+    }
+}
+
+/// What every way to ask says of the progress of a job of one image.
+async fn asked(api: &Api, job: JobId) -> Vec<u64> {
+    let mut said = Vec::new();
+    let item = job.item(1);
+    for (path, member) in [
+        (format!("jobs/{job}"), "/items/0/progress".to_owned()),
+        (
+            format!("status/jobs/{job}/progress"),
+            format!("/files/{item}/progress"),
+        ),
+        (
+            format!("status/jobs/{job}/progress"),
+            "/overall_progress".to_owned(),
+        ),
+        (format!("status/{job}"), "/progress".to_owned()),
+        (format!("status/{item}"), "/progress".to_owned()),
+    ] {
+        let body = api.get(&format!("/api/v1/{path}")).await.json();
+        said.push(body.pointer(&member).unwrap().as_u64().unwrap());
+    }
+    said
+}
+
+#[tokio::test]
+async fn progress_stays_where_it_was_when_an_attempt_follows_another_whenever_one_joins() {
+    let api = Api::new();
+    let job = api.job(&["a.png"]).await;
+    let jobs = &api.service.store.jobs;
+    let progress = async |percent| {
+        let step = "shape".to_owned();
+        let item = job.item(1);
+        let newest = Progress {
+            item,
+            percent,
+            step,
+        };
+        jobs.progress(vec![newest]).await.unwrap();
+    };
+    let mut early = (Reader::open(&api, job, "", None).await, Vec::new());
+    let started = api.start(Queue::ModelGeneration).await;
+    progress(40).await;
+    until(&mut early.0, &mut early.1, "file_update", 40).await;
+    api.fail(&started[0].lease, Retry::After(Duration::from_millis(1)))
+        .await;
+    until(&mut early.0, &mut early.1, "task_retry", 40).await;
+    assert_eq!(asked(&api, job).await, [40; 5], "between two attempts");
+    let mut between = (Reader::open(&api, job, "", None).await, Vec::new());
+    let started = loop {
+        jobs.sweep().await.unwrap();
+        if let Some(task) = api.start(Queue::ModelGeneration).await.pop() {
+            break task;
+        }
+    };
+    progress(20).await;
+    assert_eq!(asked(&api, job).await, [40; 5], "in the second attempt");
+    let mut late = (Reader::open(&api, job, "", None).await, Vec::new());
+    progress(70).await;
+    for (reader, heard) in [&mut early, &mut between, &mut late] {
+        until(reader, heard, "file_update", 70).await;
+    }
+    assert_eq!(asked(&api, job).await, [70; 5]);
+    api.complete(&started.lease).await;
+
+    let mut told = Vec::new();
+    for (reader, mut heard) in [early, between, late] {
+        heard.extend(reader.rest().await);
+        for name in ["file_update", "task_progress"] {
+            let of = heard.iter().filter(|event| event.name == name);
+            let percents: Vec<_> = of.map(|event| event.data["progress"].as_u64()).collect();
+            // What happened before one joined is told as it was.
+            assert!(percents.is_sorted() && percents.len() > 1, "{percents:?}");
+        }
+        heard.retain(|event| event.fact().is_some());
+        told.push(heard);
+    }
+    assert_eq!(told[0], told[1]);
+    assert_eq!(told[0], told[2]);
+    let second = told[0].iter().filter(|event| event.name == "file_update");
+    assert_eq!(second.clone().nth(1).unwrap().data["progress"], 40);
 }
 
 #[tokio::test]
