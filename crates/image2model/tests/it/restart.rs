@@ -1,7 +1,7 @@
 //! The real server, killed and asked to end: nothing accepted is lost, nothing is told twice, nothing is left.
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     sync::{
@@ -16,6 +16,7 @@ use image2model::{
     job::{Owner, RetryPolicy},
     store,
 };
+use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::task::JoinHandle;
 
@@ -53,17 +54,27 @@ async fn a_killed_server_loses_nothing_tells_nothing_twice_and_leaves_nothing() 
     );
 
     let client = Client::new(port);
-    let mut models = 0;
-    for (id, images) in &accepted {
-        models += check_outcome(&client, id, *images).await;
+    let (mut models, mut images) = (0, 0);
+    let (mut known, mut survivors) = (BTreeSet::new(), 0);
+    for job in accepted {
+        let told = facts(&client, &job.id).await;
+        models += check_outcome(&client, &job, &told).await;
+        images += job.images;
+        if let Some(listener) = job.listener {
+            let heard = listener.await.unwrap();
+            assert_eq!(heard.facts, told, "{}", job.id);
+            survivors += usize::from(heard.over_a_kill);
+        }
+        known.insert(job.id);
     }
-    let images: usize = accepted.iter().map(|(_, images)| images).sum();
-    println!("{models} of {images} images became models");
+    println!(
+        "{models} of {images} images became models; {survivors} streams heard facts before and after a kill"
+    );
     assert!(models * 2 > images, "{models} of {images}");
+    assert!(survivors > 0, "no stream was cut off within its job");
     let (status, _) = server.terminate();
     assert!(status.success(), "{status}");
 
-    let known: BTreeSet<_> = accepted.into_iter().map(|(id, _)| id).collect();
     let named = named_files(&dir, &known).await;
     plant_leftovers(&dir);
     let server = Server::start(&dir, &[("ARTIFACTS__GRACE", "0")]);
@@ -71,8 +82,73 @@ async fn a_killed_server_loses_nothing_tells_nothing_twice_and_leaves_nothing() 
     assert!(server.terminate().0.success());
 }
 
-/// Sends jobs under idempotency keys, each again and again until it is accepted: ids and numbers of images.
-fn load(number: u64, port: u16, over: Arc<AtomicBool>) -> JoinHandle<Vec<(String, usize)>> {
+/// A job that was accepted.
+struct Accepted {
+    id: String,
+    images: usize,
+    /// Hears of every third job while servers come and go.
+    listener: Option<JoinHandle<Heard>>,
+}
+
+/// A job's facts by number: name and data of the event of each.
+type Told = BTreeMap<u32, (String, Value)>;
+
+/// What one reader heard of a job, however often its stream was cut off.
+#[derive(Default)]
+struct Heard {
+    facts: Told,
+    /// Some facts came before a cut, others after.
+    over_a_kill: bool,
+}
+
+impl Heard {
+    /// Takes a fact that was told after `last` in one stream: numbers follow each other, and each says what it always
+    /// said. Returns its number.
+    fn take(&mut self, last: u32, event: Event) -> u32 {
+        let Some(number) = event.fact() else {
+            return last;
+        };
+        assert_eq!(number, last + 1, "a gap or a repeat: {event:?}");
+        let told = (event.name, event.data);
+        let known = self.facts.entry(number).or_insert_with(|| told.clone());
+        assert_eq!(*known, told, "number {number} was told as something else");
+        number
+    }
+}
+
+/// Listens to a job until its stream is over for good. Each second time it comes back it asks for everything again, to
+/// hear whether the numbers still say the same.
+fn listener(client: Client, id: String) -> JoinHandle<Heard> {
+    tokio::spawn(async move {
+        let mut heard = Heard::default();
+        // A server that is being started again refuses connections for a moment.
+        let mut again = tokio::time::interval(Duration::from_millis(20));
+        let mut anew = false;
+        loop {
+            again.tick().await;
+            let before = heard.facts.len();
+            let known = heard.facts.keys().last().copied().unwrap_or(0);
+            let mut last = if anew { 0 } else { known };
+            let named = last.to_string();
+            let listened = client.listen(&id, Some(&named), |event| {
+                last = heard.take(last, event);
+                false
+            });
+            match listened.await {
+                Ok(StatusCode::NO_CONTENT) => return heard,
+                Ok(status) => {
+                    assert_eq!(status, StatusCode::OK, "{id}");
+                    anew = false;
+                }
+                Err(_) => anew = !anew,
+            }
+            heard.over_a_kill |= before > 0 && heard.facts.len() > before;
+        }
+    })
+}
+
+/// Sends jobs under idempotency keys, each again and again until it is accepted.
+fn load(number: u64, port: u16, over: Arc<AtomicBool>) -> JoinHandle<Vec<Accepted>> {
     tokio::spawn(async move {
         let client = Client::new(port);
         let mut accepted = Vec::new();
@@ -82,10 +158,13 @@ fn load(number: u64, port: u16, over: Arc<AtomicBool>) -> JoinHandle<Vec<(String
             let key = format!("{number}-{sent}");
             let seeds = (0..1 + sent % 4).map(|image| number << 32 | sent << 8 | image);
             let pictures: Vec<_> = seeds.map(tiny).collect();
-            accepted.push((
-                accepted_at_last(&client, &pictures, &key).await,
-                pictures.len(),
-            ));
+            let id = accepted_at_last(&client, &pictures, &key).await;
+            let listener = (sent % 3 == 0).then(|| listener(client.clone(), id.clone()));
+            accepted.push(Accepted {
+                id,
+                images: pictures.len(),
+                listener,
+            });
         }
         accepted
     })
@@ -103,26 +182,30 @@ async fn accepted_at_last(client: &Client, pictures: &[Vec<u8>], key: &str) -> S
     }
 }
 
-/// Every image has ended once, as a model or a stated failure, and the facts are numbered without gap. Returns how
-/// many became models.
-async fn check_outcome(client: &Client, id: &str, images: usize) -> usize {
-    let events = client.events(id).await;
-    let facts: Vec<_> = events.iter().filter_map(Event::fact).collect();
-    let numbers: Vec<_> = (1..=u32::try_from(facts.len()).unwrap()).collect();
-    assert_eq!(facts, numbers, "{id}: {events:#?}");
+/// All facts of a job that ends.
+async fn facts(client: &Client, id: &str) -> Told {
+    let (mut heard, mut last) = (Heard::default(), 0);
+    client
+        .follow(id, |event| {
+            last = heard.take(last, event);
+            false
+        })
+        .await;
+    heard.facts
+}
 
-    let told = events.iter().filter(|event| event.fact().is_some());
+/// Every image has ended once, as a model or a stated failure. Returns how many became models.
+async fn check_outcome(client: &Client, job: &Accepted, told: &Told) -> usize {
+    let (id, images) = (&job.id, job.images);
     let ends: Vec<_> = told
-        .filter(|event| event.name == "file_update")
-        .filter(|event| event.data["status"] == "completed" || event.data["status"] == "failed")
-        .map(|event| event.data["file_id"].to_string())
+        .values()
+        .filter(|(name, data)| {
+            name == "file_update" && (data["status"] == "completed" || data["status"] == "failed")
+        })
+        .map(|(_, data)| data["file_id"].to_string())
         .collect();
     let distinct: BTreeSet<_> = ends.iter().collect();
-    assert_eq!(
-        (ends.len(), distinct.len()),
-        (images, images),
-        "{events:#?}"
-    );
+    assert_eq!((ends.len(), distinct.len()), (images, images), "{told:#?}");
 
     let job = client.job(id).await;
     let items = job["items"].as_array().unwrap();

@@ -120,7 +120,7 @@ async fn a_further_format_is_written_while_the_request_waits() {
     let path = format!("/api/v1/models/download/{job}?format=obj");
     let worker = async {
         api.complete(&begun(&api, Queue::BatchProcessing).await)
-            .await
+            .await;
     };
     let (answer, ()) = tokio::join!(api.get(&path), worker);
     assert_eq!(
@@ -158,7 +158,7 @@ async fn a_format_that_was_given_up_is_told_with_its_reason_and_tried_anew_when_
     }
     let worker = async {
         api.complete(&begun(&api, Queue::BatchProcessing).await)
-            .await
+            .await;
     };
     let (answer, ()) = tokio::join!(api.get(&path), worker);
     assert_eq!(answer.text(), "the obj of 1");

@@ -123,20 +123,36 @@ impl Client {
     }
 
     /// Hands on a job's events until `enough` or the stream's end.
-    pub(crate) async fn follow(&self, id: &str, mut enough: impl FnMut(Event) -> bool) {
+    pub(crate) async fn follow(&self, id: &str, enough: impl FnMut(Event) -> bool) {
+        let status = self.listen(id, None, enough).await.unwrap();
+        assert_eq!(status, StatusCode::OK);
+    }
+
+    /// As [`Client::follow`], of what comes after the event `last`. An error means that the stream was cut off.
+    pub(crate) async fn listen(
+        &self,
+        id: &str,
+        last: Option<&str>,
+        mut enough: impl FnMut(Event) -> bool,
+    ) -> reqwest::Result<StatusCode> {
         let path = format!("{}/status/tasks/{id}/stream", self.base);
-        let mut stream = self.http.get(path).send().await.unwrap();
-        assert_eq!(stream.status(), StatusCode::OK);
+        let mut request = self.http.get(path);
+        if let Some(last) = last {
+            request = request.header("Last-Event-ID", last);
+        }
+        let mut stream = request.send().await?;
+        let status = stream.status();
         let mut buffer = Vec::new();
-        while let Some(chunk) = stream.chunk().await.unwrap() {
+        while let Some(chunk) = stream.chunk().await? {
             buffer.extend_from_slice(&chunk);
             while let Some(end) = buffer.windows(2).position(|two| two == b"\n\n") {
                 let text: Vec<u8> = buffer.drain(..end + 2).collect();
                 if parsed(&String::from_utf8(text).unwrap()).is_some_and(&mut enough) {
-                    return;
+                    return Ok(status);
                 }
             }
         }
+        Ok(status)
     }
 
     /// The job as it has ended.
