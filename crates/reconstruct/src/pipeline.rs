@@ -118,7 +118,8 @@ pub fn reconstruct(
     let picture = image::decode(image, limits, working_side(options))?;
     let own_mask = mask
         .map(|bytes| image::decode(bytes, limits, working_side(options)))
-        .transpose()?;
+        .transpose()
+        .map_err(Error::of_mask)?;
     observer.checkpoint(Step::Decode)?;
 
     observer.begin(Step::Segment);
