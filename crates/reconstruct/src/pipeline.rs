@@ -143,7 +143,7 @@ pub fn reconstruct(
 }
 
 /// Longest side of the picture that is worked on: what the texture shows of it, and twice that for edges.
-fn working_side(options: &Options) -> u32 {
+pub(crate) fn working_side(options: &Options) -> u32 {
     (2 * options.texture_size).max(2048)
 }
 

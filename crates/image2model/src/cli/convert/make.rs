@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     cli::output::{self, Bar},
-    provider::{Budget, beyond_default},
+    provider::Budget,
 };
 
 const PREVIEW_SIDE: u32 = 768;
@@ -59,14 +59,13 @@ impl Maker {
             Source::Stdin => self.take_stdin()?,
             Source::File(path) => read_file(path, limits.bytes)?,
         };
-        let inspection = reconstruct::inspect(&image, &limits)?;
-        let needed = inspection.peak_bytes + beyond_default(&self.options);
+        let mask = self.mask.as_deref();
+        let needed = reconstruct::peak_bytes(&image, mask, &self.options, &limits)?;
         let room = handle.block_on(self.budget.take(needed));
         let _room = room.map_err(|refused| Failure {
             code: "over_budget",
             message: refused.to_string(),
         })?;
-        let mask = self.mask.as_deref();
         let model = reconstruct::reconstruct(&image, mask, &self.options, &limits, &watch)?;
         drop(image);
         let files = match &plan.place {
