@@ -63,4 +63,9 @@ impl Error {
             Self::Cancelled(_) => "cancelled",
         }
     }
+
+    /// The same, said of the person's own mask instead of the picture.
+    pub(crate) fn of_mask(self) -> Self {
+        Self::Mask(self.to_string())
+    }
 }

@@ -6,7 +6,8 @@
 //!
 //! It never learns about jobs, queues or HTTP. Callers hand in bytes, [`Options`] and an [`Observer`]
 //! (which hears of each step and may cancel between and inside them), and get a [`Model`] that has
-//! passed every check in [`mesh::check`], or an [`Error`] that names what was wrong.
+//! passed every check in [`mesh::check`], or an [`Error`] that names what was wrong. [`peak_bytes`] tells
+//! beforehand how much memory that takes.
 //!
 //! Data runs through `pipeline.rs` in one direction: bytes → [`image::Picture`] → [`segment::Matte`] →
 //! [`shape`] → [`mesh::Mesh`] → [`texture`] → [`Model`] → [`mod@format`] or [`preview`].
@@ -16,6 +17,7 @@ mod error;
 mod fixtures;
 pub mod format;
 pub mod image;
+mod memory;
 pub mod mesh;
 mod model;
 pub mod options;
@@ -29,6 +31,7 @@ pub mod texture;
 pub use error::Error;
 pub use format::Format;
 pub use image::{Inspection, Limits, inspect};
+pub use memory::peak_bytes;
 pub use model::{Bounds, Model, Texture, Warning};
 pub use options::{ModelKind, OptionError, Options};
 pub use pipeline::{Observer, Silent, Step, reconstruct};

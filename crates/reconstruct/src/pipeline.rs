@@ -118,7 +118,8 @@ pub fn reconstruct(
     let picture = image::decode(image, limits, working_side(options))?;
     let own_mask = mask
         .map(|bytes| image::decode(bytes, limits, working_side(options)))
-        .transpose()?;
+        .transpose()
+        .map_err(Error::of_mask)?;
     observer.checkpoint(Step::Decode)?;
 
     observer.begin(Step::Segment);
@@ -142,7 +143,7 @@ pub fn reconstruct(
 }
 
 /// Longest side of the picture that is worked on: what the texture shows of it, and twice that for edges.
-fn working_side(options: &Options) -> u32 {
+pub(crate) fn working_side(options: &Options) -> u32 {
     (2 * options.texture_size).max(2048)
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reconstruct::{Error, Format, Limits, Model, Observer, Options, Step, format, preview};
+use reconstruct::{Error, Format, Limits, Model, Observer, Step, format, preview};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -93,9 +93,9 @@ impl Provider for LocalProvider {
         cancel: CancellationToken,
     ) -> Result<Generated, Failure> {
         let limits = self.limits;
-        let header = image.clone();
-        let inspection = on_thread(move || reconstruct::inspect(&header, &limits)).await?;
-        let needed = inspection.peak_bytes + beyond_default(&request.options);
+        let (header, options) = (image.clone(), request.options.clone());
+        let estimate = move || reconstruct::peak_bytes(&header, None, &options, &limits);
+        let needed = on_thread(estimate).await?;
         let observer = Attempt {
             progress,
             cancel: cancel.clone(),
@@ -175,19 +175,6 @@ fn notice(warning: &reconstruct::Warning) -> Notice {
         code: warning.code().to_owned(),
         message: warning.to_string(),
     }
-}
-
-/// Bytes that a mesh and a texture larger than the defaults hold beside what the picture's own estimate counts.
-#[must_use]
-pub fn beyond_default(options: &Options) -> u64 {
-    const PER_FACE: u64 = 400;
-    const PER_TEXEL: u64 = 16;
-    let square = |side: u32| u64::from(side) * u64::from(side);
-    let faces = options
-        .face_limit
-        .saturating_sub(reconstruct::options::DEFAULT_FACE_LIMIT);
-    let texels = square(options.texture_size).saturating_sub(square(1024));
-    u64::from(faces) * PER_FACE + texels * PER_TEXEL
 }
 
 /// Reading a model decodes its texture and unpacks its mesh: several times the file, and a base for small ones.

@@ -14,7 +14,7 @@ use crate::job::{Notice, transition::Failure};
 
 pub use budget::{Budget, OverBudget, Share, memory_limit};
 pub use catalogue::{ModelInfo, ModelRequest, RequestError};
-pub use local::{LocalProvider, beyond_default};
+pub use local::LocalProvider;
 
 /// One produced file, not stored yet.
 #[derive(Debug, Clone, PartialEq)]

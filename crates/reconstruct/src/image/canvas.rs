@@ -82,19 +82,27 @@ pub(super) struct Canvas {
 /// Sides are never averaged below this, which also keeps the sums within 32 bits.
 const LEAST_MAX_SIDE: u32 = 64;
 
-/// The least whole factor that brings the longest side within `max_side`.
-pub(super) fn factor(width: u32, height: u32, max_side: u32) -> u32 {
-    width.max(height).div_ceil(max_side.max(LEAST_MAX_SIDE))
+/// The least whole factor that brings the longest side within `max_side`; one that would leave a side under
+/// two pixels is not taken.
+fn factor(width: u32, height: u32, max_side: u32) -> u32 {
+    width
+        .max(height)
+        .div_ceil(max_side.max(LEAST_MAX_SIDE))
+        .min(width.min(height).div_ceil(2))
+        .max(1)
+}
+
+/// Width and height that are left of a picture.
+pub(super) fn averaged(width: u32, height: u32, max_side: u32) -> (u32, u32) {
+    let factor = factor(width, height, max_side);
+    (width.div_ceil(factor), height.div_ceil(factor))
 }
 
 impl Canvas {
     /// For a picture of `width` by `height`, each at least 1.
     pub(super) fn new(width: u32, height: u32, max_side: u32) -> Self {
-        // A factor that would leave a side under two pixels is not taken.
-        let factor = factor(width, height, max_side)
-            .min(width.min(height).div_ceil(2))
-            .max(1);
-        let (out_width, out_height) = (width.div_ceil(factor), height.div_ceil(factor));
+        let factor = factor(width, height, max_side);
+        let (out_width, out_height) = averaged(width, height, max_side);
         Self {
             width: width as usize,
             height: height as usize,

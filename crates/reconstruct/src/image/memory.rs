@@ -1,27 +1,39 @@
-//! How much memory a reconstruction needs, from the headers alone.
+//! How much memory decoding needs, from the headers alone.
 
 use super::{
-    canvas::factor,
+    Limits,
+    canvas::averaged,
     header::{Format, Header},
     webp::Coding,
 };
+use crate::Error;
 
-/// Longest side that a picture is decoded to at the default texture size.
-const DEFAULT_MAX_SIDE: u32 = 2048;
+/// What [`decode`](super::decode) costs and leaves.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Decoding {
+    /// Width and height of what is left; which of them is which is not told.
+    pub(crate) sides: [u64; 2],
+    /// Most bytes held at once, without the encoded ones.
+    pub(crate) peak: u64,
+}
 
-/// What the steps after decoding hold at most beside the picture itself, apart from what grows with it.
-const FIXED: u64 = 22 << 20;
+impl Decoding {
+    /// # Errors
+    /// As [`inspect`](super::inspect).
+    pub(crate) fn of(bytes: &[u8], limits: &Limits, max_side: u32) -> Result<Self, Error> {
+        let header = Header::read(bytes, limits)?;
+        let pixels = u64::from(header.width) * u64::from(header.height);
+        let (width, height) = averaged(header.width, header.height, max_side);
+        let sides = [width, height].map(u64::from);
+        let left = sides[0] * sides[1];
+        // The decoder is gone when the picture is turned, which takes a second one.
+        let peak = (decoding(&header, pixels) + 4 * left).max(8 * left);
+        Ok(Self { sides, peak })
+    }
 
-/// What the steps after decoding hold at most for each pixel of the picture, itself included.
-const PER_PIXEL: u64 = 7;
-
-/// Most bytes that a reconstruction holds at once, the encoded `len` bytes included.
-pub(super) fn peak(header: &Header, len: usize) -> u64 {
-    let pixels = u64::from(header.width) * u64::from(header.height);
-    let factor = u64::from(factor(header.width, header.height, DEFAULT_MAX_SIDE));
-    let kept = pixels.div_ceil(factor * factor);
-    let decode = decoding(header, pixels) + 4 * kept;
-    len as u64 + decode.max(FIXED + PER_PIXEL * kept) + (1 << 20)
+    pub(crate) fn pixels(&self) -> u64 {
+        self.sides[0] * self.sides[1]
+    }
 }
 
 /// Bytes that the decoder itself holds at once.

@@ -17,6 +17,7 @@ mod webp;
 use serde::Serialize;
 
 use self::header::Header;
+pub(crate) use self::memory::Decoding;
 use crate::{Error, Warning};
 
 /// What is refused before decoding.
@@ -47,9 +48,6 @@ pub struct Inspection {
     pub width: u32,
     pub height: u32,
     pub animated: bool,
-    /// Most bytes of memory that a reconstruction of it with default options holds at once, the
-    /// encoded bytes included.
-    pub peak_bytes: u64,
 }
 
 /// An upright picture: 8-bit sRGB with straight alpha, row by row from the top left.
@@ -74,7 +72,6 @@ pub fn inspect(bytes: &[u8], limits: &Limits) -> Result<Inspection, Error> {
         width,
         height,
         animated: header.animated,
-        peak_bytes: memory::peak(&header, bytes.len()),
     })
 }
 

@@ -11,7 +11,9 @@ use std::{
 
 use image::{DynamicImage, RgbImage};
 use jpeg_encoder::{ColorType, SamplingFactor};
-use reconstruct::{Error, Limits, ModelKind, Options, Silent, inspect, reconstruct};
+use reconstruct::{
+    Error, Format, Limits, ModelKind, Options, Silent, format, peak_bytes, reconstruct,
+};
 
 use crate::{
     draw::clouds,
@@ -71,6 +73,52 @@ fn photo(width: u32, height: u32) -> RgbImage {
     })
 }
 
+/// The same in blocks of four by four pixels: quickly drawn, and within the limit on bytes.
+fn large_photo(width: u32, height: u32) -> RgbImage {
+    let drawn = photo(width / 4, height / 4);
+    image::imageops::resize(&drawn, width, height, image::imageops::FilterType::Nearest)
+}
+
+/// Bytes held to make a model and all its files, the encoded ones included, and what they were said to be.
+fn cost(bytes: &[u8], mask: Option<&[u8]>, options: &Options) -> (u64, u64) {
+    let limits = Limits::default();
+    let (estimate, estimating) = peak(|| peak_bytes(bytes, mask, options, &limits).unwrap());
+    assert!(estimating < 10_000, "estimating took {estimating} bytes");
+    let ((), held) = peak(|| {
+        let model = reconstruct(bytes, mask, options, &limits, &Silent).unwrap();
+        let written = Format::ALL.map(|format| format::write(&model, format, "model").unwrap());
+        assert!(written.iter().all(|file| !file.is_empty()));
+    });
+    let encoded = bytes.len() + mask.map_or(0, <[u8]>::len);
+    (held + encoded as u64, estimate)
+}
+
+/// A line on each of the rows whose estimate is wrong.
+fn wrong<'a>(
+    rows: impl IntoIterator<Item = (&'a str, Vec<u8>, Option<Vec<u8>>, Options)>,
+    most: u64,
+) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for (name, bytes, mask, options) in rows {
+        let (held, estimate) = cost(&bytes, mask.as_deref(), &options);
+        let megabytes = |bytes: u64| bytes as f64 / 1e6;
+        let line = format!(
+            "{name}: {:.1} MB held, {:.1} MB estimated",
+            megabytes(held),
+            megabytes(estimate)
+        );
+        println!("{line}");
+        if held > estimate || estimate > 2 * held || held > most {
+            wrong.push(line);
+        }
+    }
+    wrong
+}
+
+fn inflate(pairs: &[(&str, &str)]) -> Options {
+    Options::parse(ModelKind::Inflate, pairs.iter().copied()).unwrap()
+}
+
 #[test]
 fn the_estimate_bounds_what_a_reconstruction_holds() {
     let progressive = Jpeg {
@@ -80,58 +128,78 @@ fn the_estimate_bounds_what_a_reconstruction_holds() {
     };
     let coded =
         |width, height, how| jpeg(&photo(width, height), width, height, ColorType::Rgb, how);
+    let large = photo(4000, 3000);
     let files = [
         ("1 MP JPEG", coded(1200, 850, BASELINE)),
-        ("12 MP JPEG", coded(4000, 3000, BASELINE)),
-        ("12 MP progressive JPEG", coded(4000, 3000, progressive)),
         (
-            "12 MP PNG",
-            png(&DynamicImage::ImageRgb8(photo(4000, 3000))),
+            "12 MP JPEG",
+            jpeg(&large, 4000, 3000, ColorType::Rgb, BASELINE),
         ),
+        (
+            "12 MP progressive JPEG",
+            jpeg(&large, 4000, 3000, ColorType::Rgb, progressive),
+        ),
+        ("12 MP PNG", png(&DynamicImage::ImageRgb8(large))),
         (
             "3 MP WebP",
             webp(&DynamicImage::ImageRgb8(photo(2000, 1500)).into_rgba8()),
         ),
     ];
-    let options = Options::parse(ModelKind::Inflate, []).unwrap();
-    let mut wrong = Vec::new();
-    for (name, bytes) in files {
-        let (estimate, inspecting) =
-            peak(|| inspect(&bytes, &Limits::default()).unwrap().peak_bytes);
-        assert!(
-            inspecting < 10_000,
-            "inspecting a {name} took {inspecting} bytes"
-        );
-        let work = || reconstruct(&bytes, None, &options, &Limits::default(), &Silent);
-        let (model, held) = peak(work);
-        assert!(model.is_ok(), "{name}: {model:?}");
-        let held = held + bytes.len() as u64;
-        let megabytes = |bytes: u64| bytes / 1_000_000;
-        let said = format!(
-            "{name}: {} MB held, {} MB estimated",
-            megabytes(held),
-            megabytes(estimate)
-        );
-        if held > estimate || estimate > 2 * held || held > 250_000_000 {
-            wrong.push(said);
-        }
-    }
+    let rows = files.map(|(name, bytes)| (name, bytes, None, inflate(&[])));
+    let wrong = wrong(rows, 250_000_000);
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+#[test]
+fn the_estimate_follows_the_texture_the_faces_and_the_mask() {
+    let small = jpeg(&photo(1200, 850), 1200, 850, ColorType::Rgb, BASELINE);
+    let large = |width, height| png(&DynamicImage::ImageRgb8(large_photo(width, height)));
+    let mask = RgbImage::from_fn(2000, 1500, |x, _| image::Rgb([(x / 8) as u8; 3]));
+    let mask = image::imageops::resize(&mask, 8000, 6000, image::imageops::FilterType::Nearest);
+    let mask = jpeg(&mask, 8000, 6000, ColorType::Rgb, BASELINE);
+    let rows = [
+        (
+            "texture of 2048",
+            large(4000, 3000),
+            None,
+            inflate(&[("texture_size", "2048")]),
+        ),
+        (
+            "texture of 4096",
+            large(6000, 4500),
+            None,
+            inflate(&[("texture_size", "4096")]),
+        ),
+        (
+            "80,000 faces",
+            small.clone(),
+            None,
+            inflate(&[("face_limit", "80000")]),
+        ),
+        (
+            "200,000 faces",
+            small.clone(),
+            None,
+            inflate(&[("face_limit", "200000")]),
+        ),
+        ("mask of 48 MP", small, Some(mask), inflate(&[])),
+    ];
+    let wrong = wrong(rows, u64::MAX);
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
 #[test]
 fn the_estimate_holds_for_every_shape() {
     let bytes = jpeg(&photo(1200, 850), 1200, 850, ColorType::Rgb, BASELINE);
-    let estimate = inspect(&bytes, &Limits::default()).unwrap().peak_bytes;
     for model in ModelKind::ALL {
-        let options = Options::parse(model, []).unwrap();
-        let work = || reconstruct(&bytes, None, &options, &Limits::default(), &Silent);
-        let (made, held) = peak(work);
-        assert!(made.is_ok(), "{model:?}: {made:?}");
-        assert!(
-            held + bytes.len() as u64 <= estimate,
-            "{model:?}: {held} of {estimate}"
-        );
+        for pairs in [&[][..], &[("face_limit", "100"), ("texture_size", "64")]] {
+            let options = Options::parse(model, pairs.iter().copied()).unwrap();
+            let (held, estimate) = cost(&bytes, None, &options);
+            assert!(
+                held <= estimate,
+                "{model:?} {pairs:?}: {held} of {estimate}"
+            );
+        }
     }
 }
 

@@ -5,7 +5,10 @@ use std::{
     io::{self, Read as _, Write as _},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use reconstruct::{Bounds, Error, Format, Limits, Model, Observer, Options, Step, format, preview};
@@ -18,7 +21,7 @@ use super::{
 };
 use crate::{
     cli::output::{self, Bar},
-    provider::{Budget, beyond_default},
+    provider::Budget,
 };
 
 const PREVIEW_SIDE: u32 = 768;
@@ -29,6 +32,8 @@ pub(super) struct Maker {
     pub(super) options: Options,
     /// The encoded picture of the person's own mask.
     pub(super) mask: Option<Vec<u8>>,
+    /// What [`read_stdin`] gave, until the one picture that it is takes it.
+    pub(super) stdin: Mutex<Option<Result<Vec<u8>, Failure>>>,
     pub(super) preview: bool,
     pub(super) turntable: bool,
     pub(super) budget: Budget,
@@ -50,15 +55,17 @@ impl Maker {
         let limits = Limits::default();
         let watch = Watch { maker: self, bar };
         watch.checkpoint(Step::Decode)?;
-        let image = read(&plan.source, limits.bytes)?;
-        let inspection = reconstruct::inspect(&image, &limits)?;
-        let needed = inspection.peak_bytes + beyond_default(&self.options);
+        let image = match &plan.source {
+            Source::Stdin => self.take_stdin()?,
+            Source::File(path) => read_file(path, limits.bytes)?,
+        };
+        let mask = self.mask.as_deref();
+        let needed = reconstruct::peak_bytes(&image, mask, &self.options, &limits)?;
         let room = handle.block_on(self.budget.take(needed));
         let _room = room.map_err(|refused| Failure {
             code: "over_budget",
             message: refused.to_string(),
         })?;
-        let mask = self.mask.as_deref();
         let model = reconstruct::reconstruct(&image, mask, &self.options, &limits, &watch)?;
         drop(image);
         let files = match &plan.place {
@@ -71,6 +78,11 @@ impl Maker {
             size_mm: Bounds::of(&model.positions).size().map(|v| v * 1000.0),
             warnings: model.warnings,
         })
+    }
+
+    fn take_stdin(&self) -> Result<Vec<u8>, Failure> {
+        let mut stdin = self.stdin.lock().unwrap_or_else(PoisonError::into_inner);
+        stdin.take().unwrap_or_else(|| Ok(Vec::new()))
     }
 
     fn to_folder(
@@ -169,30 +181,37 @@ impl From<Error> for Failure {
     }
 }
 
+/// All bytes of standard input; one over the limit is not read further.
+pub(super) fn read_stdin() -> Result<Vec<u8>, Failure> {
+    read(io::stdin(), Limits::default().bytes)
+}
+
+fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+    let file = File::open(path).map_err(|e| cannot_read(&e))?;
+    let length = file.metadata().map_or(0, |metadata| metadata.len());
+    if length > limit {
+        return Err(Failure::from(Error::TooLarge {
+            what: "the file's size in bytes",
+            value: length,
+            limit,
+        }));
+    }
+    read(file, limit)
+}
+
 /// All bytes of a picture; one over `limit` is not read further.
-fn read(source: &Source, limit: u64) -> Result<Vec<u8>, Failure> {
-    let cannot = |error: io::Error| Failure {
+fn read(from: impl io::Read, limit: u64) -> Result<Vec<u8>, Failure> {
+    let mut bytes = Vec::new();
+    let read = from.take(limit + 1).read_to_end(&mut bytes);
+    read.map_err(|e| cannot_read(&e))?;
+    Ok(bytes)
+}
+
+fn cannot_read(error: &io::Error) -> Failure {
+    Failure {
         code: "unreadable",
         message: format!("it cannot be read: {error}"),
-    };
-    let mut bytes = Vec::new();
-    match source {
-        Source::Stdin => io::stdin().take(limit + 1).read_to_end(&mut bytes),
-        Source::File(path) => {
-            let file = File::open(path).map_err(cannot)?;
-            let length = file.metadata().map_or(0, |metadata| metadata.len());
-            if length > limit {
-                return Err(Failure::from(Error::TooLarge {
-                    what: "the file's size in bytes",
-                    value: length,
-                    limit,
-                }));
-            }
-            file.take(limit + 1).read_to_end(&mut bytes)
-        }
     }
-    .map_err(cannot)?;
-    Ok(bytes)
 }
 
 fn to_stdout(model: &Model, format: Format) -> Result<Written, Failure> {

@@ -163,9 +163,12 @@ pub(super) fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
         };
         report.end(report.begin(&outcome.input), &outcome);
     }
+    let is_stdin = |plan: &Plan| plan.source == Source::Stdin;
     let maker = Maker {
         options,
         mask,
+        // Read before Ctrl-C is listened for: until then it ends the program, however silent the input.
+        stdin: Mutex::new(plans.iter().any(is_stdin).then(make::read_stdin)),
         preview: args.preview,
         turntable: args.turntable,
         budget: Budget::new(config.worker.memory.of(memory_limit())),
@@ -204,7 +207,8 @@ fn jobs(args: &Args, config: &Config) -> usize {
     }
 }
 
-/// Runs `jobs` threads over the plans and says how many pictures became models. Ctrl-C ends it between steps.
+/// Runs `jobs` threads over the plans and says how many pictures became models. The first Ctrl-C ends it
+/// between steps, the second at once.
 fn convert_all(
     plans: Vec<Plan>,
     jobs: usize,
@@ -246,11 +250,34 @@ fn convert_all(
         runtime.block_on(async {
             tokio::select! {
                 _ = all_ended.recv() => {}
-                _ = tokio::signal::ctrl_c() => maker.cancelled.store(true, Ordering::Relaxed),
+                () = interrupted_twice(&maker.cancelled) => end_at_once(),
             }
         });
     });
     Ok(made.into_inner())
+}
+
+/// Sets `once` at the first Ctrl-C and returns at the second.
+async fn interrupted_twice(once: &AtomicBool) {
+    interrupted().await;
+    once.store(true, Ordering::Relaxed);
+    interrupted().await;
+}
+
+async fn interrupted() {
+    if tokio::signal::ctrl_c().await.is_err() {
+        // It cannot be heard, so it never comes.
+        std::future::pending::<()>().await;
+    }
+}
+
+#[expect(
+    clippy::exit,
+    reason = "a thread may wait for a pipe or a disk for ever, and nothing else ends it"
+)]
+fn end_at_once() {
+    // As shells tell of a program that Ctrl-C has ended.
+    std::process::exit(130);
 }
 
 impl Source {

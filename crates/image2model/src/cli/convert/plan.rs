@@ -189,9 +189,10 @@ fn named(
     taken: &mut Taken,
 ) -> anyhow::Result<Place> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let stem = extension(&name).map_or(&*name, |(_, stem)| stem).to_owned();
+    // The named file keeps its name; what lies beside it gets one that every system takes.
+    let stem = file_stem(extension(&name).map_or(&*name, |(_, stem)| stem));
     let folder = path.parent().unwrap_or(Path::new("")).to_path_buf();
-    let mut files: Vec<_> = file_names(&file_stem(&stem), formats, args)
+    let mut files: Vec<_> = file_names(&stem, formats, args)
         .iter()
         .map(|name| folder.join(name))
         .collect();

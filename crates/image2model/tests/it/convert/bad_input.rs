@@ -2,7 +2,7 @@ use std::fs::File;
 
 use image::{DynamicImage, ImageFormat, RgbImage};
 
-use super::{Desk, encode, is_glb, photo, plain};
+use super::{Desk, encode, exists, is_glb, photo, plain};
 
 /// A PNG that says it is `width` by `height` pixels and ends after its header and an empty data chunk.
 fn header_only(width: u32, height: u32) -> Vec<u8> {
@@ -99,6 +99,42 @@ fn assert_complaint(err: &str, input: &str, problem: &str) {
         line.is_some_and(|line| line.contains(problem)),
         "{input}: {problem}\n{err}"
     );
+}
+
+#[test]
+fn what_is_wrong_with_a_mask_is_said_of_the_mask() {
+    let desk = Desk::new();
+    desk.put("photo.png", photo());
+    let cut = photo();
+    let table = [
+        (
+            "cut",
+            cut[..cut.len() / 2].to_vec(),
+            "the PNG picture is truncated",
+        ),
+        ("text", b"no picture".to_vec(), "not a JPEG, PNG or WebP"),
+        (
+            "bomb",
+            header_only(30_000, 30_000),
+            "the picture's longest side in pixels is 30000",
+        ),
+        (
+            "black",
+            plain(9, 5, [0, 0, 0, 255]),
+            "it is 9x5 pixels and none",
+        ),
+    ];
+    for (name, mask, problem) in table {
+        desk.put(name, mask);
+        let run = desk.convert(&["photo.png", "--mask", name]);
+        assert_eq!(run.code, 1, "{name}: {}", run.err);
+        let problem = format!("the mask cannot be used: {problem}");
+        assert_complaint(&run.err, "photo.png", &problem);
+        assert!(!exists(&desk.path("photo.glb")), "{name}");
+    }
+    // One of another size is stretched.
+    desk.put("white", plain(9, 5, [255; 4]));
+    desk.convert(&["photo.png", "--mask", "white"]).succeeded();
 }
 
 #[test]

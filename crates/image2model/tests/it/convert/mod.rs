@@ -1,6 +1,8 @@
 //! The command line, as the real program runs it.
 
 mod bad_input;
+#[cfg(unix)]
+mod interrupt;
 mod naming;
 mod output;
 mod usage;

@@ -122,6 +122,17 @@ fn a_picture_is_never_written_over() {
         "pot.preview.png",
     ]);
     assert_eq!(run.code, 2, "{}", run.err);
+
+    // The very name that is checked is the one that is written, whatever letters it had to give up.
+    desk.put("12:30.preview.png", photo());
+    let odd = ["12:30.preview.png", "-o", "12:30.glb", "--preview"];
+    desk.convert(&odd).succeeded();
+    assert_eq!(desk.read("12:30.preview.png"), photo());
+    assert!(exists(&desk.path("12_30.preview.png")));
+    desk.put("12_30.preview.png", photo());
+    let run = desk.convert(&["12_30.preview.png", "-o", "12:30.glb", "--preview"]);
+    assert_eq!(run.code, 2, "{}", run.err);
+    assert_eq!(desk.read("12_30.preview.png"), photo());
 }
 
 #[cfg(unix)]
