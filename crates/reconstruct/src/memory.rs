@@ -12,7 +12,7 @@ use crate::{
 const SEGMENT: u64 = 8 << 20;
 
 /// For each face that a shape starts with: its triangulation, and the fields over the picture that it is made
-/// from. Those grow as the object shrinks; here it fills a twentieth of the picture.
+/// from, where the object counts as a twentieth of the picture, which is the least.
 const PER_STARTED_FACE: u64 = 490;
 
 /// For each texel of the front: itself, the levels of its pyramid, its share of the atlas and of the file.
@@ -30,8 +30,6 @@ const PER_WRITTEN_TEXEL: u64 = 8;
 
 /// Most bytes that [`reconstruct`](crate::reconstruct()) with the same arguments holds at once, and then the
 /// writing of its model in any formats. The encoded bytes are included. Reads headers only.
-///
-/// An object that fills less than a twentieth of a picture can take more.
 ///
 /// # Errors
 /// As [`inspect`](crate::inspect()), and [`Error::Mask`] for what is wrong with the mask.

@@ -129,6 +129,7 @@ pub fn reconstruct(
         segment::all(&picture)?
     };
     drop(own_mask);
+    let (picture, matte) = close_up(picture, matte);
 
     let mesh = surface(&picture, &matte, options, observer)?;
 
@@ -140,6 +141,27 @@ pub fn reconstruct(
     model.warnings = warnings(picture.warnings, matte, options);
     model.options = options.pairs();
     Ok(model)
+}
+
+/// Without most of what surrounds a small object: the steps that follow have no use for it, and it costs them
+/// time and memory.
+fn close_up(picture: Picture, matte: Matte) -> (Picture, Matte) {
+    const MARGIN: u32 = 16;
+    let Some([left, top, right, bottom]) = matte.bounds(1) else {
+        return (picture, matte);
+    };
+    let frame = [
+        left.saturating_sub(MARGIN),
+        top.saturating_sub(MARGIN),
+        (right + MARGIN).min(picture.width),
+        (bottom + MARGIN).min(picture.height),
+    ];
+    let area = |width: u32, height: u32| u64::from(width) * u64::from(height);
+    // For a moment both are held.
+    if 2 * area(frame[2] - frame[0], frame[3] - frame[1]) > area(picture.width, picture.height) {
+        return (picture, matte);
+    }
+    (picture.cropped(frame), matte.cropped(frame))
 }
 
 /// Longest side of the picture that is worked on: what the texture shows of it, and twice that for edges.

@@ -60,6 +60,34 @@ pub struct Picture {
     pub warnings: Vec<Warning>,
 }
 
+impl Picture {
+    /// The part within left, top, right and bottom.
+    pub(crate) fn cropped(self, frame: [u32; 4]) -> Self {
+        Self {
+            width: frame[2] - frame[0],
+            height: frame[3] - frame[1],
+            rgba: cropped(&self.rgba, self.width, frame, 4),
+            warnings: self.warnings,
+        }
+    }
+}
+
+/// The part within left, top, right and bottom of rows of `width` pixels, each of so many bytes.
+pub(crate) fn cropped(
+    bytes: &[u8],
+    width: u32,
+    [left, top, right, bottom]: [u32; 4],
+    pixel: usize,
+) -> Vec<u8> {
+    let columns = pixel * left as usize..pixel * right as usize;
+    let rows = bytes.chunks_exact(pixel * width as usize);
+    rows.take(bottom as usize)
+        .skip(top as usize)
+        .flat_map(|row| &row[columns.clone()])
+        .copied()
+        .collect()
+}
+
 /// Reads headers only and applies `limits`.
 ///
 /// # Errors

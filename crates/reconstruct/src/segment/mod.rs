@@ -17,7 +17,10 @@ mod refine;
 mod regions;
 mod small;
 
-use crate::{Error, Observer, Step, Warning, image::Picture};
+use crate::{
+    Error, Observer, Step, Warning,
+    image::{Picture, cropped},
+};
 
 /// How much of each pixel is object: 0 to 255, `width * height` values, 128 is the outline.
 #[derive(Debug, Clone, PartialEq)]
@@ -44,6 +47,31 @@ impl Matte {
     #[must_use]
     pub fn is_whole(&self) -> bool {
         self.alpha.iter().all(|&a| a == 255)
+    }
+
+    /// The smallest box of whole pixels around all that are at least so much object: left, top, right, bottom.
+    pub(crate) fn bounds(&self, least: u8) -> Option<[u32; 4]> {
+        let mut found: Option<[u32; 4]> = None;
+        for (y, row) in (0..).zip(self.alpha.chunks_exact(self.width as usize)) {
+            let Some(first) = row.iter().position(|&a| a >= least) else {
+                continue;
+            };
+            let last = row.iter().rposition(|&a| a >= least).unwrap_or(first);
+            let (start, end) = (first as u32, last as u32 + 1);
+            let [left, top, right, _] = found.unwrap_or([start, y, end, 0]);
+            found = Some([left.min(start), top, right.max(end), y + 1]);
+        }
+        found
+    }
+
+    /// The part within left, top, right and bottom.
+    pub(crate) fn cropped(self, frame: [u32; 4]) -> Self {
+        Self {
+            width: frame[2] - frame[0],
+            height: frame[3] - frame[1],
+            alpha: cropped(&self.alpha, self.width, frame, 1),
+            warnings: self.warnings,
+        }
     }
 
     /// The picture's own alpha.

@@ -189,12 +189,17 @@ fn silhouette(
     }
 }
 
+/// A picture has at most this many times the area that is counted as its object's.
+const SPARSEST: f32 = 20.0;
+
 /// Plan and spacing whose two sides have about the faces that `fineness` asks for.
 fn plan(matte: &Matte, fineness: Fineness, observer: &dyn Observer) -> Result<(Plan, f32), Error> {
     let area = matte.alpha.iter().filter(|&&a| a >= 128).count() as f32;
     if area == 0.0 {
         return Err(Error::NoContent("the mask is empty"));
     }
+    // A lattice lies over the whole picture: where little of it is object, fewer faces are made of that.
+    let area = area.max((matte.width * matte.height) as f32 / SPARSEST);
     // An equilateral triangle of edge s has the area √3/4 s²; there is one for the front and one for the back.
     let mut spacing = (2.0 * area / (0.433 * fineness.faces as f32))
         .sqrt()

@@ -59,7 +59,8 @@ pub(super) struct Layout {
 impl Layout {
     /// Gives the object's box as many texels as fit, never more than the picture has pixels.
     pub(super) fn of(picture: &Picture, matte: &Matte, size: u32, back: Back) -> Self {
-        let object = object_box(matte).unwrap_or([0, 0, picture.width, picture.height]);
+        let whole = [0, 0, picture.width, picture.height];
+        let object = matte.bounds(LEAST_ALPHA).unwrap_or(whole);
         let margin = (size / 64).clamp(2, 8);
         let (wide, high) = (object[2] - object[0], object[3] - object[1]);
         let beside = Split::along(wide, high, size, margin, back);
@@ -136,27 +137,6 @@ impl Split {
             scale: scale.min(1.0),
         }
     }
-}
-
-/// The smallest box of whole pixels around all that is not background.
-fn object_box(matte: &Matte) -> Option<[u32; 4]> {
-    let width = matte.width as usize;
-    let mut found: Option<[u32; 4]> = None;
-    for (y, row) in matte.alpha.chunks_exact(width).enumerate() {
-        let Some(first) = row.iter().position(|&a| a >= LEAST_ALPHA) else {
-            continue;
-        };
-        let last = row.iter().rposition(|&a| a >= LEAST_ALPHA).unwrap_or(first);
-        let (left, right) = (first as u32, last as u32 + 1);
-        let before = found.unwrap_or([left, y as u32, right, 0]);
-        found = Some([
-            before[0].min(left),
-            before[1],
-            before[2].max(right),
-            y as u32 + 1,
-        ]);
-    }
-    found
 }
 
 /// Less than this is not part of the object's box.

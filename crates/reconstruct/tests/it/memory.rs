@@ -189,6 +189,38 @@ fn the_estimate_follows_the_texture_the_faces_and_the_mask() {
 }
 
 #[test]
+fn the_estimate_holds_for_little_things_in_large_pictures() {
+    // One small blot, and specks in opposite corners.
+    type Inside = fn(f32, f32) -> bool;
+    let shapes: [(&str, Inside); 2] = [
+        ("one", |x, y| (x - 0.5).hypot(y - 0.5) < 0.03),
+        ("corners", |x, y| {
+            (x - 0.1).hypot(y - 0.1) < 0.02 || (x - 0.9).hypot(y - 0.9) < 0.02
+        }),
+    ];
+    for (name, inside) in shapes {
+        let (width, height) = (4000, 3000);
+        let drawn = image::RgbaImage::from_fn(width / 4, height / 4, |px, py| {
+            let (x, y) = (
+                px as f32 * 4.0 / width as f32,
+                py as f32 * 4.0 / height as f32,
+            );
+            image::Rgba([200, 120, 40, if inside(x, y) { 255 } else { 0 }])
+        });
+        let nearest = image::imageops::FilterType::Nearest;
+        let drawn = image::imageops::resize(&drawn, width, height, nearest);
+        let bytes = png(&DynamicImage::ImageRgba8(drawn));
+        for pairs in [
+            &[][..],
+            &[("texture_size", "4096"), ("face_limit", "200000")],
+        ] {
+            let (held, estimate) = cost(&bytes, None, &inflate(pairs));
+            assert!(held <= estimate, "{name} {pairs:?}: {held} of {estimate}");
+        }
+    }
+}
+
+#[test]
 fn the_estimate_holds_for_every_shape() {
     let bytes = jpeg(&photo(1200, 850), 1200, 850, ColorType::Rgb, BASELINE);
     for model in ModelKind::ALL {

@@ -272,6 +272,7 @@ async fn interrupted() {
 }
 
 #[expect(
+    clippy::disallowed_methods,
     clippy::exit,
     reason = "a thread may wait for a pipe or a disk for ever, and nothing else ends it"
 )]
