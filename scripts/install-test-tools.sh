@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need: Debian's Chromium, the model judges and the page's browser driver. Quick when all is there.
+# Installs what the tests need: Debian's Chromium and Redis, the model judges and the page's browser driver. Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . scripts/require.sh
@@ -17,6 +17,20 @@ if ! command -v chromium >/dev/null 2>&1; then
     echo "Installing Chromium for the browser tests ..."
     as_root apt-get update -qq
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null
+fi
+if ! command -v redis-server >/dev/null 2>&1; then
+    require apt-get "Install Redis 7 with its command on the PATH as redis-server, and try again."
+    echo "Installing Redis for the tests of the store ..."
+    as_root apt-get update -qq
+    # The tests start their own: the package's service is neither started now nor at the next boot.
+    policy=/usr/sbin/policy-rc.d
+    if [ ! -e "$policy" ]; then
+        trap 'as_root rm -f "$policy"' EXIT
+        printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+        as_root chmod +x "$policy"
+    fi
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends redis-server >/dev/null
+    if command -v systemctl >/dev/null 2>&1; then as_root systemctl disable --quiet redis-server || true; fi
 fi
 scripts/fetch-corpus.sh
 (
