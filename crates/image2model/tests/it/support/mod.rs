@@ -2,10 +2,12 @@
 
 mod client;
 mod pictures;
+mod redis;
 mod server;
 
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
+pub(crate) use redis::RealServer;
 pub(crate) use server::{Server, command, refusal, wrapped};
 
 /// Whether the long versions are asked for (`make soak`).
