@@ -1,7 +1,7 @@
 //! The difference between a job before and after a transition, as operations.
 
 use super::{
-    commit::{DEAD, DELAYED, ENDED, LEASED, OWNER, Operations, set},
+    commit::{DEAD, DELAYED, ENDED, LEASED, OWNER, Operations},
     entry::Entry,
     keys::lane_name,
     live::Told,
@@ -68,11 +68,22 @@ fn write_job(
         (Some(_), None) => to.add(["remove", &ENDED.to_string(), &id]),
         _ => {}
     }
-    let ended = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.job.ended.is_some());
-    if after.is_some() && ended(after) && !ended(before) {
-        to.add(["forget_progress"]);
-    }
+    forget_progress(to, before, after);
     Ok(())
+}
+
+/// Progress ends with its item.
+fn forget_progress(to: &mut Operations, before: Option<&Entry>, after: Option<&Entry>) {
+    let (Some(before), Some(after)) = (before, after) else {
+        return;
+    };
+    for (old, new) in before.job.items.iter().zip(&after.job.items) {
+        if new.status.is_final() && !old.status.is_final() {
+            let key = to.shard.progress(after.job.id, new.number);
+            let key = to.key(key).to_string();
+            to.add(["forget", &key]);
+        }
+    }
 }
 
 /// From `old` to `new`; `any` is either, for what both share.
@@ -110,13 +121,25 @@ fn write_task(
         }
         TaskState::Ready => to.add(["ready", &number, &id, &enqueued]),
         TaskState::Delayed { until } => {
-            to.add(["add", &set(lane, DELAYED), &until.0.to_string(), &id]);
+            to.add([
+                "add",
+                &(lane + DELAYED).to_string(),
+                &until.0.to_string(),
+                &id,
+            ]);
         }
         TaskState::Leased(lease) => {
             to.add(["lease", &id, &text(lease)?]);
-            to.add(["add", &set(lane, LEASED), &lease.until.0.to_string(), &id]);
+            to.add([
+                "add",
+                &(lane + LEASED).to_string(),
+                &lease.until.0.to_string(),
+                &id,
+            ]);
         }
-        TaskState::Dead { at, .. } => to.add(["add", &set(lane, DEAD), &at.0.to_string(), &id]),
+        TaskState::Dead { at, .. } => {
+            to.add(["add", &(lane + DEAD).to_string(), &at.0.to_string(), &id]);
+        }
     }
     Ok(())
 }
@@ -124,12 +147,12 @@ fn write_task(
 fn leave(to: &mut Operations, state: &TaskState, lane: usize, id: &str) {
     match state {
         TaskState::Ready => to.add(["unready", &lane.to_string(), id]),
-        TaskState::Delayed { .. } => to.add(["remove", &set(lane, DELAYED), id]),
+        TaskState::Delayed { .. } => to.add(["remove", &(lane + DELAYED).to_string(), id]),
         TaskState::Leased(_) => {
             to.add(["unlease", id]);
-            to.add(["remove", &set(lane, LEASED), id]);
+            to.add(["remove", &(lane + LEASED).to_string(), id]);
         }
-        TaskState::Dead { .. } => to.add(["remove", &set(lane, DEAD), id]),
+        TaskState::Dead { .. } => to.add(["remove", &(lane + DEAD).to_string(), id]),
     }
 }
 

@@ -10,10 +10,9 @@ use crate::{
     store::StoreError,
 };
 
-/// Numbers among KEYS of the sorted sets that `add` and `remove` name; those of a queue and lane follow.
+/// Numbers among KEYS of two sorted sets, and those of a queue and lane from its first on.
 pub(super) const ENDED: usize = 8;
 pub(super) const OWNER: usize = 9;
-const FIRST_LANE: usize = 12;
 const SETS: [&str; 6] = ["ready", "delayed", "leased", "dead", "age", "flows"];
 pub(super) const DELAYED: usize = 1;
 pub(super) const LEASED: usize = 2;
@@ -35,9 +34,9 @@ impl Commit {
 
 /// Operations as they are collected.
 pub(super) struct Operations {
-    shard: Shard,
+    pub(super) shard: Shard,
     keys: Vec<String>,
-    lanes: Vec<(Queue, Lane)>,
+    lanes: Vec<(Queue, Lane, usize)>,
     touched: Vec<TaskId>,
     args: Vec<String>,
 }
@@ -55,7 +54,7 @@ impl Operations {
             ]
             .map(of_shard),
         );
-        keys.extend([shard.owner(&owner), shard.key("news"), shard.progress(id)]);
+        keys.extend([shard.owner(&owner), shard.key("news")]);
         Self {
             shard,
             keys,
@@ -75,18 +74,23 @@ impl Operations {
         self.touched.push(task.clone());
     }
 
-    /// The number of a queue and lane.
+    /// The number of a key.
+    pub(super) fn key(&mut self, key: String) -> usize {
+        self.keys.push(key);
+        self.keys.len()
+    }
+
+    /// The number of the first key of a queue and lane.
     pub(super) fn lane(&mut self, queue: Queue, lane: &Lane) -> usize {
-        let known = self
-            .lanes
-            .iter()
-            .position(|(q, l)| *q == queue && l == lane);
-        known.unwrap_or_else(|| {
-            self.lanes.push((queue, lane.clone()));
-            let sets = SETS.map(|set| self.shard.lane(set, queue, lane));
-            self.keys.extend(sets);
-            self.lanes.len() - 1
-        })
+        let mut known = self.lanes.iter();
+        if let Some((.., first)) = known.find(|(q, l, _)| *q == queue && l == lane) {
+            return *first;
+        }
+        let first = self.keys.len() + 1;
+        let sets = SETS.map(|set| self.shard.lane(set, queue, lane));
+        self.keys.extend(sets);
+        self.lanes.push((queue, lane.clone(), first));
+        first
     }
 
     fn commit(self, loaded: &Loaded) -> Commit {
@@ -101,9 +105,4 @@ impl Operations {
             args,
         }
     }
-}
-
-/// The number among KEYS of a set of the lane with that number.
-pub(super) fn set(lane: usize, set: usize) -> String {
-    (FIRST_LANE + lane * SETS.len() + set).to_string()
 }

@@ -38,8 +38,8 @@ impl Shard {
         self.key(&format!("job:{id}"))
     }
 
-    pub(super) fn progress(self, id: JobId) -> String {
-        self.key(&format!("progress:{id}"))
+    pub(super) fn progress(self, id: JobId, item: u8) -> String {
+        self.key(&format!("progress:{id}:{item}"))
     }
 
     pub(super) fn owner(self, owner: &Owner) -> String {

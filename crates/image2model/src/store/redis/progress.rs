@@ -27,49 +27,49 @@ impl Redis {
     async fn note_of_job(&self, job: JobId, updates: Vec<Progress>) -> Result<(), StoreError> {
         let shard = self.shards.of(job);
         let mut note = self.scripts.progress.prepare_invoke();
-        note.key(shard.key("leases"))
-            .key(shard.progress(job))
-            .key(shard.key("news"));
-        for Progress {
-            item,
-            percent,
-            step,
-        } in updates
-        {
-            let work = Work::Generate {
-                item: item.number(),
-            };
-            note.arg(TaskId { job, work }.to_string())
-                .arg(item.number())
+        note.key(shard.key("leases")).key(shard.key("news"));
+        for update in updates {
+            let (item, percent, step) = (update.item.number(), update.percent, update.step);
+            let work = Work::Generate { item };
+            note.key(shard.progress(job, item))
+                .arg(TaskId { job, work }.to_string())
                 .arg(percent)
                 .arg(&step);
-            let told = [Told::Progress {
-                item,
+            let told = Told::Progress {
+                item: update.item,
                 percent,
                 step,
-            }];
-            note.arg(serde_json::to_string(&told).map_err(unreadable)?);
+            };
+            note.arg(serde_json::to_string(&[told]).map_err(unreadable)?);
         }
         self.server.ask(&note).await
     }
 
     /// Of items that have not ended.
     pub(super) async fn newest_of(&self, id: JobId) -> Result<Vec<Progress>, StoreError> {
-        let Some(job) = self.one(id).await? else {
+        let items = self.one(id).await?.map_or_else(Vec::new, |job| job.items);
+        let running: Vec<_> = items
+            .iter()
+            .filter(|item| !item.status.is_final())
+            .map(|item| item.number)
+            .collect();
+        if running.is_empty() {
             return Ok(Vec::new());
-        };
-        let key = self.shards.of(id).progress(id);
-        let kept: BTreeMap<u8, String> = self.server.ask(cmd("HGETALL").arg(key)).await?;
-        let running = job.items.iter().filter(|item| !item.status.is_final());
-        Ok(running
-            .filter_map(|item| {
-                let (percent, step) = kept.get(&item.number)?.split_once(' ')?;
-                Some(Progress {
-                    item: id.item(item.number),
-                    percent: percent.parse().ok()?,
-                    step: step.to_owned(),
-                })
+        }
+        let mut read = cmd("MGET");
+        for item in &running {
+            read.arg(self.shards.of(id).progress(id, *item));
+        }
+        let kept: Vec<Option<String>> = self.server.ask(&read).await?;
+        let progress = |(item, kept): (u8, Option<String>)| {
+            let kept = kept?;
+            let (percent, step) = kept.split_once(' ')?;
+            Some(Progress {
+                item: id.item(item),
+                percent: percent.parse().ok()?,
+                step: step.to_owned(),
             })
-            .collect())
+        };
+        Ok(running.into_iter().zip(kept).filter_map(progress).collect())
     }
 }

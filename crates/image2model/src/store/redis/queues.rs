@@ -26,12 +26,9 @@ impl Redis {
         for shard in self.shards.all() {
             read.smembers(shard.key("lanes"));
         }
-        let (time, lanes): ((i64, i64), Vec<BTreeSet<String>>) = {
-            let mut answer: Vec<redis::Value> = self.server.ask(&read).await?;
-            let lanes = answer.split_off(1.min(answer.len()));
-            let time = answer.pop().unwrap_or_default();
-            (read_value(time)?, read_value(redis::Value::Array(lanes))?)
-        };
+        let (time, lanes): ([(i64, i64); 1], Vec<BTreeSet<String>>) =
+            self.server.ask_both(&read, 1).await?;
+        let [time] = time;
         let seen = self
             .shards
             .all()
@@ -57,10 +54,8 @@ impl Redis {
         for (shard, queue, lane) in &seen {
             read.zrange_withscores(shard.lane("age", *queue, lane), 0, 0);
         }
-        let mut answer: Vec<redis::Value> = self.server.ask(&read).await?;
-        let ages = answer.split_off((4 * seen.len()).min(answer.len()));
-        let counts: Vec<u64> = read_value(redis::Value::Array(answer))?;
-        let ages: Vec<Vec<(String, f64)>> = read_value(redis::Value::Array(ages))?;
+        let (counts, ages): (Vec<u64>, Vec<Vec<(String, f64)>>) =
+            self.server.ask_both(&read, 4 * seen.len()).await?;
         let parts = counts.chunks_exact(4).zip(&ages);
         for ((_, queue, lane), (counts, age)) in seen.into_iter().zip(parts) {
             let [ready, delayed, leased, dead] = *counts else {
@@ -133,8 +128,4 @@ impl Redis {
             .map(|record| task(record, None))
             .collect()
     }
-}
-
-fn read_value<T: redis::FromRedisValue>(value: redis::Value) -> Result<T, StoreError> {
-    T::from_redis_value(value).map_err(super::unreadable)
 }

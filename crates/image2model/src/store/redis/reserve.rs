@@ -15,22 +15,33 @@ use crate::{
     store::{Reserve, Reserved, StoreError},
 };
 
+/// What the shards have for one queue and lane.
+struct Look {
+    /// How many of the first tasks lie in each shard.
+    shares: BTreeMap<Shard, usize>,
+    /// The highest score that any shard has handed out.
+    served: f64,
+}
+
 impl Redis {
     /// The first of all shards by score. Where others took some of them meanwhile, the shards are gone round from a
     /// random one on.
+    ///
+    /// Scores of different shards can be compared because each shard that is reserved from catches up with the one
+    /// that has served most: else one that had little to do for a day would go first until it has made up for it.
     pub(super) async fn reserve_from_all(
         &self,
         ask: &Reserve,
     ) -> Result<Vec<Reserved>, StoreError> {
         let shards: Vec<_> = self.shards.all().collect();
         if let [only] = shards.as_slice() {
-            return self.reserve_from(*only, ask, ask.limit).await;
+            return self.reserve_from(*only, ask, ask.limit, 0.0).await;
         }
-        let shares = self.shares(&shards, ask).await?;
+        let Look { shares, served } = self.look(&shards, ask).await?;
         let seen: usize = shares.values().sum();
         let calls = shares
             .into_iter()
-            .map(|(shard, share)| self.reserve_from(shard, ask, share));
+            .map(|(shard, share)| self.reserve_from(shard, ask, share, served));
         let mut reserved = futures::future::try_join_all(calls).await?.concat();
         if reserved.len() == seen {
             return Ok(reserved);
@@ -38,26 +49,23 @@ impl Redis {
         let first = fastrand::usize(..shards.len());
         for shard in shards.iter().cycle().skip(first).take(shards.len()) {
             let rest = ask.limit - reserved.len();
-            if rest == 0 {
-                break;
-            }
-            reserved.extend(self.reserve_from(*shard, ask, rest).await?);
+            reserved.extend(self.reserve_from(*shard, ask, rest, served).await?);
         }
         Ok(reserved)
     }
 
-    /// How many of the first tasks lie in each shard.
-    async fn shares(
-        &self,
-        shards: &[Shard],
-        ask: &Reserve,
-    ) -> Result<BTreeMap<Shard, usize>, StoreError> {
+    async fn look(&self, shards: &[Shard], ask: &Reserve) -> Result<Look, StoreError> {
         let last = isize::try_from(ask.limit).unwrap_or(isize::MAX) - 1;
         let mut look = pipe();
         for shard in shards {
             look.zrange_withscores(shard.lane("ready", ask.queue, &ask.lane), 0, last);
         }
-        let heads: Vec<Vec<(String, f64)>> = self.server.ask(&look).await?;
+        for shard in shards {
+            look.hget(shard.key("served"), lane_name(ask.queue, &ask.lane));
+        }
+        let (heads, served) = self.server.ask_both(&look, shards.len()).await?;
+        let heads: Vec<Vec<(String, f64)>> = heads;
+        let served: Vec<Option<f64>> = served;
         let mut first: Vec<_> = shards
             .iter()
             .zip(heads)
@@ -68,7 +76,8 @@ impl Redis {
         for (_, shard) in first.into_iter().take(ask.limit) {
             *shares.entry(shard).or_default() += 1;
         }
-        Ok(shares)
+        let served = served.into_iter().flatten().fold(0.0, f64::max);
+        Ok(Look { shares, served })
     }
 
     async fn reserve_from(
@@ -76,6 +85,7 @@ impl Redis {
         shard: Shard,
         ask: &Reserve,
         limit: usize,
+        served: f64,
     ) -> Result<Vec<Reserved>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
@@ -92,7 +102,8 @@ impl Redis {
             .arg(lane_name(ask.queue, &ask.lane))
             .arg(serde_json::to_string(&ask.worker).map_err(unreadable)?)
             .arg(u64::try_from(ask.lease.as_millis()).unwrap_or(u64::MAX))
-            .arg(self.time.given());
+            .arg(self.time.given())
+            .arg(served);
         for _ in 0..limit {
             reserve.arg(uuid::Uuid::new_v4().simple().to_string());
         }

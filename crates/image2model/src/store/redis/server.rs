@@ -4,10 +4,11 @@ use std::time::Duration;
 
 use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult,
-    ScriptInvocation, aio::MultiplexedConnection,
+    ScriptInvocation, Value, aio::MultiplexedConnection,
 };
 use tokio::sync::Mutex;
 
+use super::unreadable;
 use crate::store::StoreError;
 
 pub(super) struct Server {
@@ -78,6 +79,19 @@ impl Server {
             answer => answer,
         }
         .map_err(unavailable)
+    }
+
+    /// The first `count` answers of several, and the rest.
+    pub(super) async fn ask_both<A: FromRedisValue, B: FromRedisValue>(
+        &self,
+        several: &Pipeline,
+        count: usize,
+    ) -> Result<(A, B), StoreError> {
+        let mut answers: Vec<Value> = self.ask(several).await?;
+        let rest = answers.split_off(count.min(answers.len()));
+        let first = A::from_redis_value(Value::Array(answers)).map_err(unreadable)?;
+        let rest = B::from_redis_value(Value::Array(rest)).map_err(unreadable)?;
+        Ok((first, rest))
     }
 
     /// Asks, and gives the connection up where another one may help.

@@ -3,7 +3,7 @@ mod real;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use super::{Settings, Time, open};
+use super::{Settings, Time, keys::Shards, open};
 use crate::{
     job::{
         Flow, JobId, JobStatus, Lane, Lease, Owner, Priority, Queue, RetryPolicy, TaskId, Work,
@@ -347,4 +347,47 @@ async fn time_is_the_servers() {
     let created = store.jobs.job(id).await.unwrap().unwrap().created.0;
     assert!((before..=now()).contains(&created));
     assert_eq!(store.jobs.sweep().await, Ok(Swept::default()));
+}
+
+/// Each shard counts for itself what it has served.
+#[tokio::test]
+async fn a_shard_that_had_little_to_do_does_not_go_first_for_ever() {
+    let server = RealServer::start(&[]);
+    let store = opened(&server, 16).await;
+    let shards: Vec<_> = Shards(16).all().take(2).collect();
+    let create = async |shard: usize, items| {
+        let mut new = new_job(items);
+        while Shards(16).of(new.id) != shards[shard] {
+            new.id = JobId::random();
+        }
+        new.flow = Flow(format!("{shard}"));
+        store.jobs.create_job(new).await.unwrap();
+    };
+    for _ in 0..20 {
+        create(0, 25).await;
+        assert_eq!(reserve(&store, 25).await.len(), 25);
+    }
+    create(1, 1).await;
+    assert_eq!(reserve(&store, 1).await.len(), 1);
+    create(1, 20).await;
+    create(0, 20).await;
+    let served = reserve(&store, 20).await;
+    let late = served
+        .iter()
+        .filter(|lease| Shards(16).of(lease.task.job) == shards[1]);
+    assert_eq!(late.count(), 10);
+}
+
+/// Leases belong to other processes.
+#[tokio::test]
+async fn opening_again_takes_nothing_back() {
+    let server = RealServer::start(&[]);
+    let store = opened(&server, 16).await;
+    create(&store, 1).await;
+    let leases = reserve(&store, 1).await;
+    store.jobs.start(&leases).await.unwrap();
+    let another = opened(&server, 16).await;
+    assert_eq!(another.jobs.sweep().await, Ok(Swept::default()));
+    drop(store);
+    complete(&another, &leases[0]).await;
 }

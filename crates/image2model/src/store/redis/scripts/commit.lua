@@ -2,13 +2,13 @@
 -- Writes what a transition decided, unless somebody changed the job or reserved one of its tasks since it was
 -- loaded. Answers 1 when it is written, 0 when it must be decided anew.
 -- Reads and writes: KEYS 1 job:<id> (hash), 2 tasks (hash), 3 leases (hash), 4 places (hash), 5 place (counter),
---   7 lanes (set), 8 ended (sorted set), 9 owner:<owner> (sorted set), 10 news (stream), 11 progress:<id> (hash),
---   then for each queue and lane ready, delayed, leased, dead, age, flows (sorted sets)
+--   7 lanes (set), 8 ended (sorted set), 9 owner:<owner> (sorted set), 10 news (stream), then for each queue and lane
+--   ready, delayed, leased, dead, age, flows (sorted sets), and progress:<id>:<item> of items that end
 -- Reads: KEYS 6 served (hash)
 -- ARGV: the expected version ('' for no job), the number of expected leases, each as task and lease ('' for none),
---   then operations, each a word and its arguments; a lane is the number (from 0) of its six keys
+--   then operations, each a word and its arguments; a key is its number, a lane the number of its first key
 local JOB, TASKS, LEASES, PLACES, PLACE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local SERVED, LANES, NEWS, PROGRESS = KEYS[6], KEYS[7], KEYS[10], KEYS[11]
+local SERVED, LANES, NEWS = KEYS[6], KEYS[7], KEYS[10]
 local next_arg = 0
 
 local function arg()
@@ -17,7 +17,7 @@ local function arg()
 end
 
 local function lane()
-    local first = 12 + 6 * tonumber(arg())
+    local first = tonumber(arg())
     return { ready = KEYS[first], age = KEYS[first + 4], flows = KEYS[first + 5] }
 end
 
@@ -40,7 +40,7 @@ local operations = {
         redis.call('HSET', JOB, 'job', record, 'tasks', tasks)
     end,
     delete = function()
-        redis.call('DEL', JOB, PROGRESS)
+        redis.call('DEL', JOB)
     end,
     put = function()
         local id, record = arg(), arg()
@@ -81,7 +81,7 @@ local operations = {
     unlease = function()
         redis.call('HDEL', LEASES, arg())
     end,
-    -- Into and out of a sorted set, named by its number among KEYS.
+    -- Into and out of a sorted set.
     add = function()
         local key, score, member = KEYS[tonumber(arg())], arg(), arg()
         redis.call('ZADD', key, score, member)
@@ -90,8 +90,8 @@ local operations = {
         local key, member = KEYS[tonumber(arg())], arg()
         redis.call('ZREM', key, member)
     end,
-    forget_progress = function()
-        redis.call('DEL', PROGRESS)
+    forget = function()
+        redis.call('DEL', KEYS[tonumber(arg())])
     end,
     tell = function()
         redis.call('XADD', NEWS, 'MAXLEN', '~', 10000, '*', 'told', arg())

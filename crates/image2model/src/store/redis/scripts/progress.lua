@@ -1,19 +1,18 @@
 #!lua
 -- Keeps the newest progress of a job's running items for a day and tells it; what goes back is left out.
 -- Reads: KEYS 1 leases (hash)
--- Writes: KEYS 2 progress:<job> (hash of item to percent and step), 3 news (stream)
--- ARGV: for each item its task, number, percent, step, and what is told of it
-for n = 1, #ARGV, 5 do
-    local item, percent, step = ARGV[n + 1], tonumber(ARGV[n + 2]), ARGV[n + 3]
-    local lease = redis.call('HGET', KEYS[1], ARGV[n])
+-- Writes: KEYS 2 news (stream), then progress:<id>:<item> (percent and step) of each update
+-- ARGV: for each update the item's task, percent, step, and what is told of it
+for n = 1, #ARGV / 4 do
+    local first = 4 * (n - 1)
+    local percent, step, kept_in = tonumber(ARGV[first + 2]), ARGV[first + 3], KEYS[2 + n]
+    local lease = redis.call('HGET', KEYS[1], ARGV[first + 1])
     if lease and cjson.decode(lease).started then
-        local kept = redis.call('HGET', KEYS[2], item)
-        local known, doing = string.match(kept or '', '^(%d+) (.*)')
+        local known, doing = string.match(redis.call('GET', kept_in) or '', '^(%d+) (.*)')
         known = tonumber(known)
         if not known or known < percent or (known == percent and doing ~= step) then
-            redis.call('HSET', KEYS[2], item, string.format('%d %s', percent, step))
-            redis.call('EXPIRE', KEYS[2], 86400)
-            redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'told', ARGV[n + 4])
+            redis.call('SET', kept_in, string.format('%d %s', percent, step), 'EX', 86400)
+            redis.call('XADD', KEYS[2], 'MAXLEN', '~', 10000, '*', 'told', ARGV[first + 4])
         end
     end
 end
