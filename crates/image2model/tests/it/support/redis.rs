@@ -1,7 +1,7 @@
 //! A real redis-server, for the tests of the store and of the whole service.
 
 use std::{
-    io::{BufRead as _, BufReader},
+    io::{BufRead as _, BufReader, Read as _, Write as _},
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -68,7 +68,7 @@ fn run(dir: &Path, options: &[&str]) -> Child {
     let mut output = BufReader::new(keeper.stdout.take().unwrap());
     output.read_line(&mut String::new()).unwrap();
     let begun = Instant::now();
-    while UnixStream::connect(socket(dir)).is_err() {
+    while !is_ready(dir) {
         assert!(
             begun.elapsed() < Duration::from_secs(20),
             "redis-server does not start; scripts/install-test-tools.sh installs it"
@@ -76,4 +76,14 @@ fn run(dir: &Path, options: &[&str]) -> Child {
         std::thread::sleep(Duration::from_millis(2));
     }
     keeper
+}
+
+/// Whether it listens and has read what it kept.
+fn is_ready(dir: &Path) -> bool {
+    let Ok(mut stream) = UnixStream::connect(socket(dir)) else {
+        return false;
+    };
+    let mut answer = [0; 5];
+    let asked = stream.write_all(b"PING\r\n");
+    asked.and_then(|()| stream.read_exact(&mut answer)).is_ok() && answer == *b"+PONG"
 }
