@@ -42,7 +42,8 @@ pub struct Config {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
-    /// `redis://[user:password@]host:port/db`; empty keeps them in the data directory.
+    /// `redis://[user:password@]host:port/db`; empty keeps them in the data directory. Servers that share a Redis
+    /// must share the data directory, too: uploads and models lie there.
     pub url: String,
 }
 

@@ -27,7 +27,7 @@ pub struct Settings {
     pub url: String,
     /// How many shards a new store has, and an existing one must have.
     pub shards: u16,
-    /// Longest wait for a connection and for each answer.
+    /// Longest wait for a connection and for an answer; a call ends after twice that.
     pub limit: Duration,
     pub time: Time,
     pub retry: RetryPolicy,

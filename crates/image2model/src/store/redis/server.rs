@@ -6,10 +6,12 @@ use redis::{
     AsyncConnectionConfig, Client, Cmd, FromRedisValue, Pipeline, RedisError, RedisResult,
     ScriptInvocation, Value, aio::MultiplexedConnection,
 };
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 use super::unreadable;
 use crate::store::StoreError;
+
+const SILENT: &str = "Redis does not answer";
 
 pub(super) struct Server {
     client: Client,
@@ -58,7 +60,7 @@ impl<'a> From<&'a ScriptInvocation<'a>> for Ask<'a> {
 }
 
 impl Server {
-    /// Nothing is sent yet. `limit` is for connecting and for each answer.
+    /// Nothing is sent yet. `limit` is for connecting and for the answer; a call ends after twice that.
     pub(super) fn new(client: Client, limit: Duration) -> Self {
         Self {
             client,
@@ -74,11 +76,17 @@ impl Server {
         ask: impl Into<Ask<'_>>,
     ) -> Result<T, StoreError> {
         let ask = ask.into();
-        match self.ask_once(ask).await {
-            Err(error) if error.is_connection_dropped() => self.ask_once(ask).await,
-            answer => answer,
+        let answer = async {
+            match self.ask_once(ask).await {
+                Err(error) if error.is_connection_dropped() => self.ask_once(ask).await,
+                answer => answer,
+            }
+        };
+        // Those who wait while others try to connect must not wait for one failure after the other.
+        match timeout(2 * self.limit, answer).await {
+            Ok(answer) => answer.map_err(unavailable),
+            Err(_) => Err(StoreError::Unavailable(SILENT.to_owned())),
         }
-        .map_err(unavailable)
     }
 
     /// The first `count` answers of several, and the rest.
@@ -152,7 +160,7 @@ pub(super) fn unavailable(error: RedisError) -> StoreError {
         Some("LOADING") => "Redis is loading its data",
         Some("NOAUTH" | "WRONGPASS" | "NOPERM") => "Redis refuses this user",
         Some(_) => return StoreError::Unavailable(format!("Redis answered: {error}")),
-        None if error.is_timeout() => "Redis does not answer",
+        None if error.is_timeout() => SILENT,
         None if error.is_connection_refusal() => "nothing listens at Redis's address",
         None if error.is_io_error() => "the connection to Redis broke",
         None => return StoreError::Unavailable(error.to_string()),

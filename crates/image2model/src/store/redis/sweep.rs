@@ -24,26 +24,11 @@ impl Redis {
         }
         loop {
             let (due, full) = self.due(&seen, now).await?;
-            let mut moved = 0;
-            let mut refused = None;
-            for some in due.into_iter().collect::<Vec<_>>().chunks(AT_ONCE) {
-                let calls = some.iter().map(|(id, tasks)| self.sweep_job(*id, tasks));
-                for swept in futures::future::join_all(calls).await {
-                    match swept {
-                        Ok(swept) => {
-                            all.promoted += swept.promoted;
-                            all.expired_leases += swept.expired_leases;
-                            all.poisoned += swept.poisoned;
-                            moved += swept.promoted + swept.expired_leases;
-                        }
-                        // The others have their turn all the same.
-                        Err(error) => refused = Some(error),
-                    }
-                }
-            }
-            if let Some(error) = refused {
-                return Err(error);
-            }
+            let swept = self.sweep_jobs(due).await?;
+            all.promoted += swept.promoted;
+            all.expired_leases += swept.expired_leases;
+            all.poisoned += swept.poisoned;
+            let moved = swept.promoted + swept.expired_leases;
             // What others moved meanwhile is not due any more.
             if !full || moved == 0 {
                 return Ok(all);
@@ -78,6 +63,26 @@ impl Redis {
             jobs.entry(id.job).or_default().push(id);
         }
         Ok((jobs, full))
+    }
+
+    /// One that fails does not keep the others from their turn.
+    async fn sweep_jobs(&self, due: BTreeMap<JobId, Vec<TaskId>>) -> Result<Swept, StoreError> {
+        let due: Vec<_> = due.into_iter().collect();
+        let (mut all, mut failed) = (Swept::default(), None);
+        for some in due.chunks(AT_ONCE) {
+            let calls = some.iter().map(|(id, tasks)| self.sweep_job(*id, tasks));
+            for swept in futures::future::join_all(calls).await {
+                match swept {
+                    Ok(swept) => {
+                        all.promoted += swept.promoted;
+                        all.expired_leases += swept.expired_leases;
+                        all.poisoned += swept.poisoned;
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        failed.map_or(Ok(all), Err)
     }
 
     async fn sweep_job(&self, id: JobId, tasks: &[TaskId]) -> Result<Swept, StoreError> {
