@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need: parts of Rust, Debian's Chromium, the model judges and the page's browser driver.
+# Installs what the tests need: parts of Rust, Debian's Chromium and Redis, the model judges and the page's browser driver.
 # Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,6 +13,7 @@ require_component clippy
 require_component rustfmt
 
 command -v chromium >/dev/null 2>&1 || install_packages "Chromium" chromium fonts-dejavu-core
+command -v redis-server >/dev/null 2>&1 || without_services install_packages "Redis" redis-server
 scripts/fetch-corpus.sh
 (
     cd tests/browser

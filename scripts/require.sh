@@ -76,3 +76,22 @@ install_packages() {
     "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >/dev/null ||
         stop "$what could not be installed: $how"
 }
+
+# without_services COMMAND...: what it installs starts no service, now or at the next boot: the tests start their own.
+without_services() {
+    local policy=/usr/sbin/policy-rc.d root=()
+    [ "$(id -u)" = 0 ] || root=(sudo)
+    if [ -e "$policy" ]; then
+        "$@"
+        return
+    fi
+    printf '#!/bin/sh\nexit 101\n' | "${root[@]}" install -m 755 /dev/stdin "$policy"
+    # In a shell of its own, which may end in the middle.
+    local ended=0
+    ("$@") || ended=$?
+    "${root[@]}" rm -f "$policy"
+    [ "$ended" = 0 ] || exit "$ended"
+    if command -v systemctl >/dev/null 2>&1; then
+        "${root[@]}" systemctl disable --quiet "${@: -1}" 2>/dev/null || true
+    fi
+}

@@ -15,7 +15,7 @@ use crate::{
     http,
     provider::LocalProvider,
     service::{Parts, Service},
-    store,
+    store::{self, Store},
     worker::Worker,
 };
 
@@ -26,13 +26,14 @@ pub struct App {
 }
 
 impl App {
-    /// Opens store and artifacts in the data directory, which is this process's alone from now on.
+    /// Opens store and artifacts. Without a store's address both lie in the data directory, which is this process's
+    /// alone from now on.
     ///
     /// # Errors
     /// One sentence when a part cannot be built.
-    pub fn open(config: Arc<Config>, metrics: PrometheusHandle) -> anyhow::Result<Self> {
+    pub async fn open(config: Arc<Config>, metrics: PrometheusHandle) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-        let store = store::embedded::open(&config.data_dir, clock.clone(), config.retry.policy())?;
+        let store = open_store(&config, clock.clone()).await?;
         let files = config.data_dir.join("artifacts");
         let artifacts = Artifacts::local(&files)
             .with_context(|| format!("cannot write to the data directory {}", files.display()))?;
@@ -102,6 +103,16 @@ impl App {
         };
         Service::start(parts, beside, shutdown)
     }
+}
+
+/// The store that the configuration names, chosen here once.
+async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
+    let (url, retry) = (&config.store.url, config.retry.policy());
+    Ok(if url.is_empty() {
+        store::embedded::open(&config.data_dir, clock, retry)?
+    } else {
+        store::redis::open(store::redis::Settings::new(url, retry)).await?
+    })
 }
 
 /// Time for what requests began and see through without their client, which is a transition or a file at most.

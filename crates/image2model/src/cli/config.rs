@@ -14,7 +14,7 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
             .map(|(key, (value, origin))| {
                 (
                     key.clone(),
-                    json!({ "value": value, "origin": origin.to_string() }),
+                    json!({ "value": shown(key, value), "origin": origin.to_string() }),
                 )
             })
             .collect();
@@ -23,7 +23,7 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
     let lines: Vec<_> = loaded
         .values
         .iter()
-        .map(|(key, (value, origin))| (format!("{key} = {value}"), origin))
+        .map(|(key, (value, origin))| (format!("{key} = {}", shown(key, value)), origin))
         .collect();
     let width = lines
         .iter()
@@ -34,6 +34,20 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
         .iter()
         .map(|(line, origin)| format!("{line:width$}  # {origin}\n"))
         .collect()
+}
+
+/// A value without the password in it.
+fn shown(key: &str, value: &Value) -> Value {
+    let secret = value.as_str().filter(|_| key == "store.url");
+    let parts = secret.and_then(|url| {
+        let (scheme, rest) = url.split_once("://")?;
+        let (user, place) = rest.rsplit_once('@')?;
+        Some((scheme, user.split(':').next()?, place))
+    });
+    match parts {
+        Some((scheme, user, place)) => json!(format!("{scheme}://{user}:***@{place}")),
+        None => value.clone(),
+    }
 }
 
 #[cfg(test)]
@@ -58,5 +72,20 @@ mod tests {
             json!({ "value": 3, "origin": "default" })
         );
         assert_eq!(json.as_object().unwrap().len(), text.lines().count());
+    }
+    #[test]
+    fn a_password_is_not_shown() {
+        let url = "redis://me:sec@ret@host:6379/0".to_owned();
+        let environment = vec![("IMAGE2MODEL_STORE__URL".to_owned(), url)];
+        let sources = Sources {
+            environment,
+            ..Sources::default()
+        };
+        let loaded = load(&sources).unwrap();
+        for as_json in [false, true] {
+            let text = render(&loaded, as_json);
+            assert!(text.contains("redis://me:***@host:6379/0"), "{text}");
+            assert!(!text.contains("ret@"), "{text}");
+        }
     }
 }

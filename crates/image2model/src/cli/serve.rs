@@ -29,6 +29,10 @@ pub(super) struct Args {
     /// Where jobs, uploads and models are kept [default: image2model-data]
     #[arg(long, value_name = "FOLDER")]
     data_dir: Option<String>,
+
+    /// Redis to keep jobs in instead of the data folder, such as redis://127.0.0.1:6379/0
+    #[arg(long, value_name = "URL")]
+    store_url: Option<String>,
 }
 
 impl Args {
@@ -41,6 +45,7 @@ impl Args {
         [
             flag("listen", "--listen", &self.listen),
             flag("data_dir", "--data-dir", &self.data_dir),
+            flag("store.url", "--store-url", &self.store_url),
         ]
         .into_iter()
         .flatten()
@@ -62,7 +67,7 @@ pub(super) fn run(loaded: Loaded) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
     let ended = runtime.block_on(async {
         let listener = bind(&config.listen).await?;
-        let app = App::open(config.clone(), metrics::install()?)?;
+        let app = App::open(config.clone(), metrics::install()?).await?;
         let address = listener
             .local_addr()
             .context("the listener has no address")?;

@@ -24,6 +24,7 @@ pub struct Config {
     pub listen: String,
     /// Where store, artifacts and uploads lie.
     pub data_dir: PathBuf,
+    pub store: StoreSettings,
     /// Pools by queue.
     pub workers: Pools,
     pub worker: WorkerSettings,
@@ -35,6 +36,15 @@ pub struct Config {
     pub http: HttpSettings,
     pub compat: CompatSettings,
     pub log: LogSettings,
+}
+
+/// Where jobs are kept.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreSettings {
+    /// `redis://[user:password@]host:port/db`; empty keeps them in the data directory. Servers that share a Redis
+    /// must share the data directory, too: uploads and models lie there.
+    pub url: String,
 }
 
 /// The founding document's `WORKER_CONFIGS`.
@@ -186,6 +196,7 @@ impl Default for Config {
         Self {
             listen: "127.0.0.1:8080".to_owned(),
             data_dir: PathBuf::from("image2model-data"),
+            store: StoreSettings::default(),
             workers: Pools::default(),
             worker: WorkerSettings::default(),
             retry: RetrySettings::default(),

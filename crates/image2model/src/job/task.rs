@@ -78,6 +78,17 @@ pub struct TaskId {
     pub work: Work,
 }
 
+impl Work {
+    /// The item whose model it makes; the other works move no item.
+    #[must_use]
+    pub fn generated(&self) -> Option<u8> {
+        match self {
+            Self::Generate { item } => Some(*item),
+            Self::Convert { .. } | Self::Remove => None,
+        }
+    }
+}
+
 impl fmt::Display for Work {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -3,17 +3,18 @@
 //! A [`Store`] is one trait per aggregate; every method is a transition of the domain, atomic and durable
 //! when it returns. Callers never read, decide and write back: what must be decided together is one method.
 //!
-//! It knows `job/` and nothing of HTTP, workers or artifacts. `embedded/` keeps it in SQLite; further
-//! implementations stand beside it and pass the same `conformance` suite.
+//! It knows `job/` and nothing of HTTP, workers or artifacts. `embedded/` keeps it in SQLite for one process,
+//! `redis/` in a Redis for many; both pass the same `conformance` suite.
 
 #[cfg(test)]
 mod conformance;
 pub mod embedded;
+pub mod redis;
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::job::{
@@ -295,7 +296,7 @@ pub struct WorkerReport {
 }
 
 /// One worker's load in one queue.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WorkerLoad {
     pub running: usize,
     pub waiting: usize,

@@ -2,7 +2,7 @@
 
 use super::{
     Completion, Failure, Fate, ItemStatus, Job, Refused, Task, TaskState, Timestamp, Work,
-    end_item, generated, held_and_started,
+    end_item, held_and_started,
     holding::{give_up, retrying},
     item_mut, told_to_stop,
 };
@@ -69,7 +69,7 @@ pub fn fail(
     now: Timestamp,
 ) -> Result<Fate, Refused> {
     held_and_started(task, token)?;
-    let number = generated(&task.id.work);
+    let number = task.id.work.generated();
     if let Some(number) = number.filter(|_| told_to_stop(job, task)) {
         end_item(job, number, ItemStatus::Cancelled, None, now);
         return Ok(Fate::Gone);
@@ -101,7 +101,7 @@ pub fn cancel(job: &mut Job, tasks: &mut Vec<Task>, now: Timestamp) {
     tasks.retain(|task| {
         let begun = matches!(&task.state, TaskState::Leased(lease) if lease.started);
         let dead = matches!(task.state, TaskState::Dead { .. });
-        let Some(number) = generated(&task.id.work).filter(|_| !begun && !dead) else {
+        let Some(number) = task.id.work.generated().filter(|_| !begun && !dead) else {
             return true;
         };
         end_item(job, number, ItemStatus::Cancelled, None, now);

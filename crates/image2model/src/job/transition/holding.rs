@@ -2,7 +2,7 @@
 
 use super::{
     FactKind, Fate, ItemStatus, Job, LeaseState, Notice, Refused, Task, TaskState, Timestamp,
-    end_item, generated, held, item_mut, record,
+    end_item, held, item_mut, record,
 };
 use crate::job::{RetryPolicy, WorkerId};
 
@@ -37,7 +37,7 @@ pub fn start(job: &mut Job, task: &mut Task, token: &str, now: Timestamp) -> Res
     if std::mem::replace(&mut lease.started, true) {
         return Ok(());
     }
-    if let Some(number) = generated(&task.id.work) {
+    if let Some(number) = task.id.work.generated() {
         if let Some(item) = item_mut(job, number) {
             item.status = ItemStatus::Processing;
         }
@@ -58,7 +58,7 @@ pub fn extend(task: &mut Task, token: &str, until: Timestamp) -> Result<(), Refu
 /// Whether the task's holder must stop because its job was cancelled.
 #[must_use]
 pub fn told_to_stop(job: &Job, task: &Task) -> bool {
-    job.cancel_requested && generated(&task.id.work).is_some()
+    job.cancel_requested && task.id.work.generated().is_some()
 }
 
 /// Gives a task back untouched. It keeps its place in the queue and loses neither attempt nor crash.
@@ -90,7 +90,7 @@ pub fn expire(
     };
     if started {
         task.crashes += 1;
-        let number = generated(&task.id.work);
+        let number = task.id.work.generated();
         if let Some(item) = number.and_then(|number| item_mut(job, number)) {
             item.crashes = task.crashes;
         }
@@ -123,7 +123,7 @@ pub fn promote(task: &mut Task) -> Result<(), Refused> {
 
 /// Back to ready; begun work of a cancelled job ends instead.
 fn release(job: &mut Job, task: &mut Task, started: bool, code: &str, now: Timestamp) -> Fate {
-    if let Some(number) = generated(&task.id.work).filter(|_| started) {
+    if let Some(number) = task.id.work.generated().filter(|_| started) {
         if told_to_stop(job, task) {
             end_item(job, number, ItemStatus::Cancelled, None, now);
             return Fate::Gone;
@@ -168,7 +168,7 @@ pub(super) fn give_up(job: &mut Job, task: &mut Task, error: Notice, now: Timest
         code: error.code.clone(),
         message: error.message.clone(),
     };
-    if let Some(number) = generated(&task.id.work) {
+    if let Some(number) = task.id.work.generated() {
         end_item(job, number, ItemStatus::Failed, Some(error), now);
     }
 }

@@ -274,11 +274,3 @@ fn held_and_started(task: &mut Task, token: &str) -> Result<(), Refused> {
         Err(Refused::WrongState)
     }
 }
-
-/// The item that a task makes; the other works move no item.
-fn generated(work: &Work) -> Option<u8> {
-    match work {
-        Work::Generate { item } => Some(*item),
-        Work::Convert { .. } | Work::Remove => None,
-    }
-}

@@ -37,7 +37,7 @@ use crate::{
     },
 };
 
-/// Runs every case on the stores that `$fixture` makes.
+/// Runs every case on the stores that `$fixture`, an async function, makes; or those of some modules, by `@cases`.
 macro_rules! suite {
     ($fixture:path) => {
         $crate::store::conformance::suite! { @cases $fixture;
@@ -79,7 +79,7 @@ macro_rules! suite {
         $(mod $module {
             $(#[tokio::test]
             async fn $case() {
-                $crate::store::conformance::$module::$case($fixture()).await;
+                $crate::store::conformance::$module::$case($fixture().await).await;
             })+
         })+
     };

@@ -105,11 +105,15 @@ pub(crate) async fn progress_never_goes_back(it: Fixture) {
     assert_eq!(update(60, "shape").await, at(60, "shape"));
     assert_eq!(update(30, "decode").await, at(60, "shape"));
     assert_eq!(update(60, "shape").await, at(60, "shape"));
-    for expected in [10, 60] {
+    let mut told = Vec::new();
+    while told.len() < 2 {
         let piece = tokio::time::timeout(Duration::from_secs(10), watch.recv()).await;
-        let piece = piece.expect("news in time").unwrap();
-        assert!(matches!(piece, News::Progress(p) if p.percent == expected));
+        // The fact that it began may come late.
+        if let News::Progress(piece) = piece.expect("news in time").unwrap() {
+            told.push(piece.percent);
+        }
     }
+    assert_eq!(told, [10, 60]);
     let before = it.job(id).await;
     assert_eq!(before.facts.len(), 2, "progress is no fact");
     it.complete(&lease).await;

@@ -19,7 +19,7 @@ use crate::{
 
 suite!(super::fixture);
 
-fn fixture() -> Fixture {
+async fn fixture() -> Fixture {
     let dir = Arc::new(tempfile::tempdir().unwrap());
     let clock = Arc::new(ManualClock::default());
     let reopen = {

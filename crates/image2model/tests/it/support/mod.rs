@@ -2,6 +2,7 @@
 
 mod client;
 mod pictures;
+mod redis;
 mod server;
 
 use std::{
@@ -12,6 +13,7 @@ use std::{
 
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
+pub(crate) use redis::RealServer;
 pub(crate) use server::{Server, command, refusal, wrapped};
 
 /// The repository's root.

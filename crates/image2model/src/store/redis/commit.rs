@@ -1,0 +1,108 @@
+//! Keys and arguments of `commit.lua`: what was loaded, and the operations that lead from there.
+
+use super::{
+    changes,
+    entry::{Entry, Loaded},
+    keys::Shard,
+};
+use crate::{
+    job::{Lane, Owner, Queue, TaskId},
+    store::StoreError,
+};
+
+/// Numbers among KEYS of two sorted sets, and those of a queue and lane from its first on.
+pub(super) const ENDED: usize = 8;
+pub(super) const OWNER: usize = 9;
+const SETS: [&str; 6] = ["ready", "delayed", "leased", "dead", "age", "flows"];
+pub(super) const DELAYED: usize = 1;
+pub(super) const LEASED: usize = 2;
+pub(super) const DEAD: usize = 3;
+
+pub(super) struct Commit {
+    pub(super) keys: Vec<String>,
+    pub(super) args: Vec<String>,
+}
+
+impl Commit {
+    /// From what was loaded to what was decided.
+    pub(super) fn between(loaded: &Loaded, after: Option<&Entry>) -> Result<Self, StoreError> {
+        let mut operations = Operations::new(loaded, after);
+        changes::write(&mut operations, loaded.entry.as_ref(), after)?;
+        Ok(operations.commit(loaded))
+    }
+}
+
+/// Operations as they are collected.
+pub(super) struct Operations {
+    pub(super) shard: Shard,
+    keys: Vec<String>,
+    lanes: Vec<(Queue, Lane, usize)>,
+    touched: Vec<TaskId>,
+    args: Vec<String>,
+}
+
+impl Operations {
+    fn new(loaded: &Loaded, after: Option<&Entry>) -> Self {
+        let (shard, id) = (loaded.shard, loaded.id);
+        let entry = loaded.entry.as_ref().or(after);
+        let owner = entry.map_or_else(Owner::open, |entry| entry.job.owner.clone());
+        let of_shard = |name| shard.key(name);
+        let mut keys = vec![shard.job(id)];
+        keys.extend(
+            [
+                "tasks", "leases", "places", "place", "served", "lanes", "ended",
+            ]
+            .map(of_shard),
+        );
+        keys.extend([shard.owner(&owner), shard.key("news")]);
+        Self {
+            shard,
+            keys,
+            lanes: Vec::new(),
+            touched: Vec::new(),
+            args: Vec::new(),
+        }
+    }
+
+    /// Adds an operation.
+    pub(super) fn add<const N: usize>(&mut self, words: [&str; N]) {
+        self.args.extend(words.map(str::to_owned));
+    }
+
+    /// The task's lease must be what it was.
+    pub(super) fn touch(&mut self, task: &TaskId) {
+        self.touched.push(task.clone());
+    }
+
+    /// The number of a key.
+    pub(super) fn key(&mut self, key: String) -> usize {
+        self.keys.push(key);
+        self.keys.len()
+    }
+
+    /// The number of the first key of a queue and lane.
+    pub(super) fn lane(&mut self, queue: Queue, lane: &Lane) -> usize {
+        let mut known = self.lanes.iter();
+        if let Some((.., first)) = known.find(|(q, l, _)| *q == queue && l == lane) {
+            return *first;
+        }
+        let first = self.keys.len() + 1;
+        let sets = SETS.map(|set| self.shard.lane(set, queue, lane));
+        self.keys.extend(sets);
+        self.lanes.push((queue, lane.clone(), first));
+        first
+    }
+
+    fn commit(self, loaded: &Loaded) -> Commit {
+        let mut args = vec![loaded.version.clone(), self.touched.len().to_string()];
+        for task in &self.touched {
+            args.push(task.to_string());
+            args.push(loaded.leases.get(task).cloned().unwrap_or_default());
+        }
+        args.extend(self.args);
+        Commit {
+            keys: self.keys,
+            args,
+        }
+    }
+}

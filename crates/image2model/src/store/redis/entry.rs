@@ -1,0 +1,160 @@
+//! A job as it was loaded, and the round of loading, deciding and writing.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use super::{Redis, commit::Commit, keys::Shard, unreadable};
+use crate::{
+    job::{Job, JobId, Task, TaskId, TaskState, Timestamp},
+    store::StoreError,
+};
+
+/// Rounds before a transition gives up: far more than a job has items that can end at once.
+const ROUNDS: u32 = 100;
+
+/// A job and its tasks, in the order in which they were enqueued: what `job/` decides on.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Entry {
+    pub(super) job: Job,
+    pub(super) tasks: Vec<Task>,
+    /// How far running items have come, of those that were asked for.
+    pub(super) progress: BTreeMap<u8, u8>,
+}
+
+impl Entry {
+    pub(super) fn task(&self, id: &TaskId) -> Option<&Task> {
+        self.tasks.iter().find(|task| task.id == *id)
+    }
+
+    /// The job and one of its tasks, to be changed together.
+    pub(super) fn with_task(&mut self, id: &TaskId) -> Option<(&mut Job, &mut Task)> {
+        let task = self.tasks.iter_mut().find(|task| task.id == *id)?;
+        Some((&mut self.job, task))
+    }
+}
+
+/// What the server had at one moment.
+pub(super) struct Loaded {
+    pub(super) shard: Shard,
+    pub(super) id: JobId,
+    /// Empty when there is no job.
+    pub(super) version: String,
+    pub(super) entry: Option<Entry>,
+    /// As written, since it is compared as written.
+    pub(super) leases: BTreeMap<TaskId, String>,
+    pub(super) now: Timestamp,
+}
+
+impl Redis {
+    /// Lets `decide` change a job (or make one, or take it away) and writes the difference; as often as it takes for
+    /// nobody to come between. What it refuses changes nothing.
+    pub(super) async fn transact<T>(
+        &self,
+        id: JobId,
+        decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transact_knowing(id, &[], decide).await
+    }
+
+    /// As [`transact`](Self::transact), with the progress of these items at hand.
+    pub(super) async fn transact_knowing<T>(
+        &self,
+        id: JobId,
+        items: &[u8],
+        mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        for round in 0..ROUNDS {
+            let loaded = self.load(id, items).await?;
+            let mut entry = loaded.entry.clone();
+            let answer = decide(&mut entry, loaded.now)?;
+            if entry == loaded.entry || self.commit(&loaded, entry.as_ref()).await? {
+                return Ok(answer);
+            }
+            // Those that met here must not meet again.
+            let longest = u64::from(round + 1).min(20) * 2;
+            tokio::time::sleep(Duration::from_millis(fastrand::u64(0..=longest))).await;
+        }
+        let why = "too many changed the same job at once";
+        Err(StoreError::Unavailable(why.to_owned()))
+    }
+
+    async fn load(&self, id: JobId, items: &[u8]) -> Result<Loaded, StoreError> {
+        let shard = self.shards.of(id);
+        let mut load = self.scripts.load.prepare_invoke();
+        load.key(shard.job(id))
+            .key(shard.key("tasks"))
+            .key(shard.key("leases"));
+        for item in items {
+            load.key(shard.progress(id, *item));
+        }
+        let answer: Vec<String> = self.server.ask(&load).await?;
+        let [time, version, record, rest @ ..] = answer.as_slice() else {
+            return Err(unreadable("no time"));
+        };
+        let (progress, tasks) = rest
+            .split_at_checked(items.len())
+            .ok_or_else(|| unreadable("no progress"))?;
+        let now = self.time.or(Timestamp(time.parse().map_err(unreadable)?));
+        let mut loaded = Loaded {
+            shard,
+            id,
+            version: version.clone(),
+            entry: None,
+            leases: BTreeMap::new(),
+            now,
+        };
+        if !record.is_empty() {
+            let job = serde_json::from_str(record).map_err(unreadable)?;
+            let tasks = loaded.tasks(tasks)?;
+            let known = items.iter().zip(progress);
+            let progress = known.filter_map(|(item, kept)| Some((*item, percent(kept)?)));
+            loaded.entry = Some(Entry {
+                job,
+                tasks,
+                progress: progress.collect(),
+            });
+        }
+        Ok(loaded)
+    }
+
+    async fn commit(&self, loaded: &Loaded, entry: Option<&Entry>) -> Result<bool, StoreError> {
+        let Commit { keys, args } = Commit::between(loaded, entry)?;
+        let mut commit = self.scripts.commit.prepare_invoke();
+        for key in keys {
+            commit.key(key);
+        }
+        for arg in args {
+            commit.arg(arg);
+        }
+        self.server.ask(&commit).await
+    }
+}
+
+impl Loaded {
+    /// Tasks from triples of name, record and lease.
+    fn tasks(&mut self, answer: &[String]) -> Result<Vec<Task>, StoreError> {
+        let mut tasks = Vec::new();
+        for triple in answer.chunks_exact(3) {
+            let [_, record, lease] = triple else { continue };
+            let task = task(record, Some(lease).filter(|lease| !lease.is_empty()))?;
+            if !lease.is_empty() {
+                self.leases.insert(task.id.clone(), lease.clone());
+            }
+            tasks.push(task);
+        }
+        Ok(tasks)
+    }
+}
+
+/// Of progress as it is kept.
+fn percent(kept: &str) -> Option<u8> {
+    kept.split_once(' ')?.0.parse().ok()
+}
+
+/// A task from its record; a lease says more than the record's own state.
+pub(super) fn task(record: &str, lease: Option<&String>) -> Result<Task, StoreError> {
+    let mut task: Task = serde_json::from_str(record).map_err(unreadable)?;
+    if let Some(lease) = lease {
+        task.state = TaskState::Leased(serde_json::from_str(lease).map_err(unreadable)?);
+    }
+    Ok(task)
+}

@@ -1,0 +1,208 @@
+//! The trait, each method handed on.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+
+use super::{Redis, entry::Entry, transitions};
+use crate::{
+    job::{
+        Fact, FileRecord, ItemId, Job, JobId, Lane, Lease, Owner, Queue, Task, TaskId, Timestamp,
+        transition::{Completion, Failure, NewJob},
+    },
+    store::{
+        Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved, StoreError,
+        Swept,
+    },
+};
+
+impl Redis {
+    /// Each job's leases in one transition, all jobs at once; the answers in the order asked.
+    async fn each_held(
+        &self,
+        leases: &[Lease],
+        decide: impl Fn(&mut Option<Entry>, &Lease, Timestamp) -> Result<Held, StoreError> + Sync,
+    ) -> Result<Vec<Held>, StoreError> {
+        let mut jobs: BTreeMap<JobId, Vec<usize>> = BTreeMap::new();
+        for (number, lease) in leases.iter().enumerate() {
+            jobs.entry(lease.task.job).or_default().push(number);
+        }
+        let decide = &decide;
+        let calls = jobs.iter().map(|(id, numbers)| {
+            let items = items(numbers.iter().filter_map(|number| leases.get(*number)));
+            async move {
+                self.transact_knowing(*id, &items, move |entry, now| {
+                    let leases = numbers.iter().filter_map(|number| leases.get(*number));
+                    leases
+                        .map(|lease| decide(entry, lease, now))
+                        .collect::<Result<Vec<_>, _>>()
+                })
+                .await
+            }
+        });
+        let answers = futures::future::try_join_all(calls).await?;
+        let mut held = vec![Held::Lost; leases.len()];
+        for (number, answer) in jobs.values().flatten().zip(answers.concat()) {
+            if let Some(held) = held.get_mut(*number) {
+                *held = answer;
+            }
+        }
+        Ok(held)
+    }
+}
+
+/// The items that these leases' tasks make.
+fn items<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> Vec<u8> {
+    let tasks = leases.into_iter().map(|lease| &lease.task);
+    tasks.filter_map(|task| task.work.generated()).collect()
+}
+
+#[async_trait]
+impl Jobs for Redis {
+    async fn create_job(&self, new: NewJob) -> Result<Created, StoreError> {
+        self.transact(new.id, |entry, now| {
+            transitions::create_job(entry, new.clone(), now)
+        })
+        .await
+    }
+
+    async fn reserve(&self, ask: Reserve) -> Result<Vec<Reserved>, StoreError> {
+        self.reserve_from_all(&ask).await
+    }
+
+    async fn start(&self, leases: &[Lease]) -> Result<Vec<Held>, StoreError> {
+        self.each_held(leases, transitions::start).await
+    }
+
+    async fn extend(&self, leases: &[Lease], duration: Duration) -> Result<Vec<Held>, StoreError> {
+        self.each_held(leases, |entry, lease, now| {
+            transitions::extend(entry, lease, now.after(duration))
+        })
+        .await
+    }
+
+    async fn hand_back(&self, leases: &[Lease]) -> Result<(), StoreError> {
+        self.each_held(leases, |entry, lease, now| {
+            transitions::hand_back(entry, lease, now);
+            Ok(Held::Lost)
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn progress(&self, updates: Vec<Progress>) -> Result<(), StoreError> {
+        self.note_progress(updates).await
+    }
+
+    async fn complete(&self, lease: &Lease, completion: Completion) -> Result<(), StoreError> {
+        self.transact(lease.task.job, |entry, now| {
+            transitions::complete(entry, lease, completion.clone(), now)
+        })
+        .await
+    }
+
+    async fn fail(&self, lease: &Lease, failure: Failure) -> Result<(), StoreError> {
+        let items = items([lease]);
+        self.transact_knowing(lease.task.job, &items, |entry, now| {
+            transitions::fail(entry, lease, failure.clone(), &self.retry, now)
+        })
+        .await
+    }
+
+    async fn request_format(&self, item: ItemId, format: &str) -> Result<(), StoreError> {
+        self.transact(item.job(), |entry, now| {
+            transitions::request_format(entry, item, format, now)
+        })
+        .await
+    }
+
+    async fn cancel(&self, id: JobId) -> Result<Job, StoreError> {
+        self.transact(id, transitions::cancel).await
+    }
+
+    async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        self.one(id).await
+    }
+
+    async fn jobs(&self, ids: &[JobId]) -> Result<Vec<Option<Job>>, StoreError> {
+        self.many(ids).await
+    }
+
+    async fn list(
+        &self,
+        owner: &Owner,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.page(owner, after, limit).await
+    }
+
+    async fn facts(&self, id: JobId, after: u32) -> Result<Option<Vec<Fact>>, StoreError> {
+        let job = self.one(id).await?;
+        Ok(job.map(|job| job.facts.into_iter().skip(after as usize).collect()))
+    }
+
+    async fn newest_progress(&self, id: JobId) -> Result<Vec<Progress>, StoreError> {
+        self.newest_of(id).await
+    }
+
+    fn watch(&self) -> broadcast::Receiver<News> {
+        self.live.watch()
+    }
+
+    async fn wait_for_ready(&self, queue: Queue) {
+        self.live.wait_for_ready(queue).await;
+    }
+
+    async fn task(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
+        self.task_of(id).await
+    }
+
+    async fn position(&self, task: &TaskId) -> Result<Option<u64>, StoreError> {
+        self.position_of(task).await
+    }
+
+    async fn depths(&self) -> Result<BTreeMap<(Queue, Lane), Depth>, StoreError> {
+        self.all_depths().await
+    }
+
+    async fn dead(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
+        self.newest_dead(limit).await
+    }
+
+    async fn sweep(&self) -> Result<Swept, StoreError> {
+        self.sweep_all().await
+    }
+
+    async fn removable(
+        &self,
+        ended_before: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<JobId>, StoreError> {
+        self.ended(ended_before, limit).await
+    }
+
+    async fn request_removal(&self, id: JobId) -> Result<(), StoreError> {
+        self.transact(id, transitions::request_removal).await
+    }
+
+    async fn removed(&self, lease: &Lease) -> Result<(), StoreError> {
+        self.transact(lease.task.job, |entry, _| {
+            transitions::removed(entry, lease)
+        })
+        .await
+    }
+
+    async fn named(&self, keys: &[(JobId, String)]) -> Result<Vec<bool>, StoreError> {
+        self.some_named(keys).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.write_ping().await
+    }
+
+    async fn file(&self, name: &str) -> Result<Option<(JobId, FileRecord)>, StoreError> {
+        self.file_of(name).await
+    }
+}

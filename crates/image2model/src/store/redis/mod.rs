@@ -1,0 +1,115 @@
+//! The store in one Redis 7 or Valkey 8, shared by any number of processes; as durable as that server is
+//! configured. A job and all that belongs to it lies in one of a fixed number of shards (`keys`), each on one node.
+//!
+//! A transition is optimistic. `load.lua` reads the job with its tasks and leases in one round trip, `job/` decides
+//! on that [`entry::Entry`] here, and `commit.lua` writes the difference (`changes`) if the job's version and the
+//! touched tasks' leases are what was loaded; else it is loaded and decided anew. So no rule of `job/` is written a
+//! second time in Lua, where no property test would reach it; only the place of a ready task is computed on the
+//! server, since it depends on other jobs. `reserve.lua` alone changes tasks without their job: that a ready task may
+//! be leased is what being in the set of ready ones says.
+//!
+//! Every key that a script touches is passed to it and carries its shard's tag. No step changes two shards: lists and
+//! sums are read from all of them and merged. The order of service is fair within a shard and close to it over all.
+//! News go through one stream per shard, which each process reads once (`live`).
+
+mod changes;
+mod commit;
+mod entry;
+mod jobs;
+mod keys;
+mod live;
+mod open;
+mod presence;
+mod progress;
+mod queries;
+mod queues;
+mod reserve;
+mod server;
+mod sweep;
+#[cfg(test)]
+mod tests;
+mod transitions;
+
+use std::sync::Arc;
+
+use self::{keys::Shards, live::Live, server::Server};
+use crate::{
+    clock::Clock,
+    job::{RetryPolicy, Timestamp},
+    store::{Store, StoreError},
+};
+
+pub use open::{OpenError, Settings, open};
+
+/// All parts of an opened store.
+struct Redis {
+    server: Server,
+    scripts: Scripts,
+    shards: Shards,
+    time: Time,
+    retry: RetryPolicy,
+    live: Live,
+}
+
+/// Whose time it is.
+#[derive(Clone)]
+pub enum Time {
+    /// The server's own, the same for all processes.
+    Server,
+    /// A test's.
+    Given(Arc<dyn Clock>),
+}
+
+impl Time {
+    /// The time given instead of the server's, as scripts take it.
+    fn given(&self) -> String {
+        match self {
+            Self::Server => String::new(),
+            Self::Given(clock) => clock.now().0.to_string(),
+        }
+    }
+
+    /// The time now, where the server has told its own.
+    fn or(&self, told: Timestamp) -> Timestamp {
+        match self {
+            Self::Server => told,
+            Self::Given(clock) => clock.now(),
+        }
+    }
+}
+
+/// What runs on the server; sent once, then called by its hash.
+struct Scripts {
+    load: redis::Script,
+    commit: redis::Script,
+    reserve: redis::Script,
+    progress: redis::Script,
+    report: redis::Script,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            load: redis::Script::new(include_str!("scripts/load.lua")),
+            commit: redis::Script::new(include_str!("scripts/commit.lua")),
+            reserve: redis::Script::new(include_str!("scripts/reserve.lua")),
+            progress: redis::Script::new(include_str!("scripts/progress.lua")),
+            report: redis::Script::new(include_str!("scripts/report.lua")),
+        }
+    }
+}
+
+impl From<Redis> for Store {
+    fn from(redis: Redis) -> Self {
+        let redis = Arc::new(redis);
+        Self {
+            jobs: redis.clone(),
+            presence: redis,
+        }
+    }
+}
+
+/// A record that is not what we write.
+fn unreadable(error: impl std::fmt::Display) -> StoreError {
+    StoreError::Unavailable(format!("a record is damaged: {error}"))
+}

@@ -1,0 +1,75 @@
+//! Newest progress of running items, beside the job: losing it changes no state.
+
+use std::collections::BTreeMap;
+
+use redis::cmd;
+
+use super::{Redis, live::Told, unreadable};
+use crate::{
+    job::{JobId, TaskId, Work},
+    store::{Progress, StoreError},
+};
+
+impl Redis {
+    /// One call per job, all at once.
+    pub(super) async fn note_progress(&self, updates: Vec<Progress>) -> Result<(), StoreError> {
+        let mut jobs: BTreeMap<JobId, Vec<Progress>> = BTreeMap::new();
+        for update in updates {
+            jobs.entry(update.item.job()).or_default().push(update);
+        }
+        let calls = jobs
+            .into_iter()
+            .map(|(job, updates)| self.note_of_job(job, updates));
+        futures::future::try_join_all(calls).await?;
+        Ok(())
+    }
+
+    async fn note_of_job(&self, job: JobId, updates: Vec<Progress>) -> Result<(), StoreError> {
+        let shard = self.shards.of(job);
+        let mut note = self.scripts.progress.prepare_invoke();
+        note.key(shard.key("leases")).key(shard.key("news"));
+        for update in updates {
+            let (item, percent, step) = (update.item.number(), update.percent, update.step);
+            let work = Work::Generate { item };
+            note.key(shard.progress(job, item))
+                .arg(TaskId { job, work }.to_string())
+                .arg(percent)
+                .arg(&step);
+            let told = Told::Progress {
+                item: update.item,
+                percent,
+                step,
+            };
+            note.arg(serde_json::to_string(&[told]).map_err(unreadable)?);
+        }
+        self.server.ask(&note).await
+    }
+
+    /// Of items that have not ended.
+    pub(super) async fn newest_of(&self, id: JobId) -> Result<Vec<Progress>, StoreError> {
+        let items = self.one(id).await?.map_or_else(Vec::new, |job| job.items);
+        let running: Vec<_> = items
+            .iter()
+            .filter(|item| !item.status.is_final())
+            .map(|item| item.number)
+            .collect();
+        if running.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut read = cmd("MGET");
+        for item in &running {
+            read.arg(self.shards.of(id).progress(id, *item));
+        }
+        let kept: Vec<Option<String>> = self.server.ask(&read).await?;
+        let progress = |(item, kept): (u8, Option<String>)| {
+            let kept = kept?;
+            let (percent, step) = kept.split_once(' ')?;
+            Some(Progress {
+                item: id.item(item),
+                percent: percent.parse().ok()?,
+                step: step.to_owned(),
+            })
+        };
+        Ok(running.into_iter().zip(kept).filter_map(progress).collect())
+    }
+}

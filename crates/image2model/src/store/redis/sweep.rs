@@ -1,0 +1,98 @@
+//! Due retries and lapsed leases of all shards, each job's in one transition.
+
+use std::collections::BTreeMap;
+
+use redis::pipe;
+
+use super::{Redis, queues::Seen, transitions};
+use crate::{
+    job::{JobId, TaskId, Timestamp},
+    store::{StoreError, Swept},
+};
+
+/// Most tasks of each shard, queue and lane that one step moves, so that others get their turn between.
+const CHUNK: usize = 100;
+/// Jobs that are swept at the same time.
+const AT_ONCE: usize = 64;
+
+impl Redis {
+    pub(super) async fn sweep_all(&self) -> Result<Swept, StoreError> {
+        let (seen, now) = self.seen().await?;
+        let mut all = Swept::default();
+        if seen.is_empty() {
+            return Ok(all);
+        }
+        loop {
+            let (due, full) = self.due(&seen, now).await?;
+            let swept = self.sweep_jobs(due).await?;
+            all.promoted += swept.promoted;
+            all.expired_leases += swept.expired_leases;
+            all.poisoned += swept.poisoned;
+            let moved = swept.promoted + swept.expired_leases;
+            // What others moved meanwhile is not due any more.
+            if !full || moved == 0 {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Due tasks by job, the first due first, and whether there may be more.
+    async fn due(
+        &self,
+        seen: &[Seen],
+        now: Timestamp,
+    ) -> Result<(BTreeMap<JobId, Vec<TaskId>>, bool), StoreError> {
+        let mut read = pipe();
+        for (shard, queue, lane) in seen {
+            for set in ["delayed", "leased"] {
+                read.cmd("ZRANGE")
+                    .arg(shard.lane(set, *queue, lane))
+                    .arg("-inf")
+                    .arg(now.0)
+                    .arg("BYSCORE")
+                    .arg("LIMIT")
+                    .arg(0)
+                    .arg(CHUNK);
+            }
+        }
+        let parts: Vec<Vec<String>> = self.server.ask(&read).await?;
+        let full = parts.iter().any(|part| part.len() == CHUNK);
+        let mut jobs: BTreeMap<JobId, Vec<TaskId>> = BTreeMap::new();
+        for name in parts.iter().flatten() {
+            let id: TaskId = name.parse().map_err(super::unreadable)?;
+            jobs.entry(id.job).or_default().push(id);
+        }
+        Ok((jobs, full))
+    }
+
+    /// One that fails does not keep the others from their turn.
+    async fn sweep_jobs(&self, due: BTreeMap<JobId, Vec<TaskId>>) -> Result<Swept, StoreError> {
+        let due: Vec<_> = due.into_iter().collect();
+        let (mut all, mut failed) = (Swept::default(), None);
+        for some in due.chunks(AT_ONCE) {
+            let calls = some.iter().map(|(id, tasks)| self.sweep_job(*id, tasks));
+            for swept in futures::future::join_all(calls).await {
+                match swept {
+                    Ok(swept) => {
+                        all.promoted += swept.promoted;
+                        all.expired_leases += swept.expired_leases;
+                        all.poisoned += swept.poisoned;
+                    }
+                    Err(error) => failed = Some(error),
+                }
+            }
+        }
+        failed.map_or(Ok(all), Err)
+    }
+
+    async fn sweep_job(&self, id: JobId, tasks: &[TaskId]) -> Result<Swept, StoreError> {
+        let items: Vec<_> = tasks
+            .iter()
+            .filter_map(|task| task.work.generated())
+            .collect();
+        self.transact_knowing(id, &items, |entry, now| {
+            transitions::sweep(entry, tasks, &self.retry, now)
+        })
+        .await
+    }
+}
