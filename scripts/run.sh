@@ -25,6 +25,7 @@ echo "Building image2model (a few minutes the first time) ..."
 cargo build --release --package image2model
 binary=${CARGO_TARGET_DIR:-target}/release/image2model
 "$binary" convert "${photo:-samples}" -o out/ --preview
+echo "The models are in out/, each with a picture beside it: open a .glb in Blender, Windows or macOS, or drop it on a web viewer."
 if [ "$serve" = 0 ]; then
     exit 0
 fi

@@ -95,7 +95,7 @@ impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoForeground => {
-                f.write_str("no foreground stands out, so the whole picture was taken")
+                f.write_str("no foreground stands out, so the whole picture was taken; a relief may suit it better")
             }
             Self::FirstFrame => f.write_str("the picture is animated; its first frame was taken"),
             Self::FaceLimitRaised { asked } => write!(

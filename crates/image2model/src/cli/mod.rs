@@ -37,6 +37,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Turn pictures into models: no server, no network
+    #[command(after_long_help = convert::shape_options())]
     Convert(Box<convert::Args>),
     /// Serve the API and the page, with the work done in the same process
     Serve(serve::Args),

@@ -17,13 +17,8 @@ use crate::{
     },
 };
 
-/// What the picture of a finished model shows: the front, turned a little so that its depth is seen.
-const PREVIEW: preview::View = preview::View {
-    width: 512,
-    height: 512,
-    yaw: 25.0,
-    pitch: 15.0,
-};
+/// Side of the picture of a finished model, in pixels.
+const PREVIEW_SIDE: u32 = 512;
 
 /// Makes models on a bounded number of blocking threads under a byte budget.
 #[derive(Debug, Clone)]
@@ -153,7 +148,7 @@ fn make(
         format: "preview",
         extension: "png",
         media_type: "image/png",
-        bytes: preview::render(&model, &PREVIEW)?.into(),
+        bytes: preview::render(&model, &preview::View::three_quarter(PREVIEW_SIDE))?.into(),
     });
     Ok(Generated {
         files,

@@ -153,7 +153,7 @@ const RELIEF: [Spec; 6] = [
     Spec {
         name: "cut_out",
         kind: Kind::Boolean { default: false },
-        help: "keep only the object, not its background; a picture with transparency always is cut out, along it",
+        help: "keep only the object; a picture with transparency is always cut out, along it",
     },
 ];
 

@@ -46,7 +46,7 @@ impl View {
         Self {
             width: side,
             height: side,
-            yaw: 28.0,
+            yaw: 20.0,
             pitch: 16.0,
         }
     }

@@ -19,7 +19,10 @@ use std::{
 };
 
 use anyhow::Context as _;
-use reconstruct::{Format, ModelKind, Options, Warning};
+use reconstruct::{
+    Format, ModelKind, Options, Warning,
+    options::{Kind, specs},
+};
 use serde::Serialize;
 
 use self::{inputs::Source, make::Maker, plan::Plan};
@@ -32,7 +35,7 @@ use crate::{
 /// Pictures are JPEG, PNG or WebP by content, whatever their names.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Pictures, folders of pictures, globs, or `-` for standard input
+    /// Pictures, folders of pictures (not their subfolders), globs, or `-` for standard input
     #[arg(required = true, value_name = "PICTURE")]
     inputs: Vec<PathBuf>,
 
@@ -49,7 +52,7 @@ pub(super) struct Args {
     #[arg(long, value_delimiter = ',', value_parser = format, value_name = "FORMAT")]
     format: Vec<Format>,
 
-    /// Most triangles, 100 to 500000 [default: 20000]
+    /// Most triangles, 100 to 500000; fewer count as 100 [default: 20000]
     #[arg(long, value_name = "N", allow_hyphen_values = true)]
     face_limit: Option<String>,
 
@@ -100,6 +103,39 @@ fn pair(text: &str) -> Result<(String, String), String> {
         .map(|(name, value)| (name.trim().to_owned(), value.trim().to_owned()))
         .ok_or_else(|| "it must be NAME=VALUE, for example depth=0.5".to_owned())
 }
+
+/// What `--option` knows for each shape.
+pub(super) fn shape_options() -> String {
+    let mut text = String::from("Options of the shapes, each by --option NAME=VALUE:\n");
+    for shape in ModelKind::ALL {
+        text.push_str(&format!("\n  {}\n", shape.name()));
+        // The common ones have flags of their own.
+        for spec in specs(shape)
+            .iter()
+            .filter(|spec| !COMMON.contains(&spec.name))
+        {
+            let values = match &spec.kind {
+                Kind::Integer { min, max, default } => format!("{min} to {max} [{default}]"),
+                Kind::Number {
+                    min, max, default, ..
+                } => {
+                    let default = default.map_or(String::new(), |value| format!(" [{value}]"));
+                    format!("{min} to {max}{default}")
+                }
+                Kind::Choice { values, default } => format!("{} [{default}]", values.join(" or ")),
+                Kind::Boolean { default } => format!("true or false [{default}]"),
+            };
+            text.push_str(&format!(
+                "    {:<13} {values:<27} {}\n",
+                spec.name, spec.help
+            ));
+        }
+    }
+    text
+}
+
+/// Options that have a flag.
+const COMMON: [&str; 3] = ["face_limit", "texture_size", "size_mm"];
 
 /// How one picture ended.
 pub(super) struct Outcome {
