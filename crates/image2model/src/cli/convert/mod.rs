@@ -126,7 +126,7 @@ pub(super) fn shape_options() -> String {
                 Kind::Boolean { default } => format!("true or false [{default}]"),
             };
             text.push_str(&format!(
-                "    {:<13} {values:<27} {}\n",
+                "    {}: {values}\n      {}\n",
                 spec.name, spec.help
             ));
         }
