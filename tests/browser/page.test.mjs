@@ -67,6 +67,20 @@ describe("a photo", () => {
     await visit.close();
   });
 
+  it("can be used again for another shape", async () => {
+    const visit = await Visit.open(browser, server);
+    const { page } = visit;
+    await visit.choose(TEAPOT);
+    await visit.create();
+    await visit.model();
+    await page.getByRole("button", { name: "Use the last picture again" }).click();
+    await page.getByRole("list", { name: "Chosen pictures" }).getByText("teapot.jpg").waitFor();
+    await page.getByRole("radio", { name: "Relief" }).check();
+    await visit.create();
+    await page.locator("article", { hasText: "Relief · " }).getByText("Done", { exact: true }).waitFor();
+    await visit.close();
+  });
+
   it("can be dropped anywhere and pasted", async () => {
     const visit = await Visit.open(browser, server);
     const { page } = visit;

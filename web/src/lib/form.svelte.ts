@@ -11,6 +11,8 @@ import { plural } from "./words";
 export class UploadForm {
   models = $state.raw<ModelInfo[]>([]);
   pictures = $state<Picture[]>([]);
+  /** What was submitted last, to be tried with another shape or other options. */
+  last = $state.raw<Picture[]>([]);
   model = $state("");
   /** By model, by option; what is not there has its default. */
   values = $state<Record<string, Record<string, Value>>>({});
@@ -58,6 +60,12 @@ export class UploadForm {
     }
   }
 
+  /** Takes the pictures of the last submission again. */
+  again(): void {
+    this.add(this.last.map(({ file }) => file));
+    this.last = [];
+  }
+
   remove(key: number): void {
     this.pictures = this.pictures.filter((picture) => picture.key !== key);
     this.error = undefined;
@@ -91,6 +99,7 @@ export class UploadForm {
       );
       const answer = await this.#upload.answer;
       this.pictures = this.pictures.filter(({ key }) => !submitted.some((picture) => picture.key === key));
+      this.last = submitted;
       this.#submission = undefined;
       taken(answer.job_id, submitted.map((picture) => picture.small ?? null));
     } catch (error) {
