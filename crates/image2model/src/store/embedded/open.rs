@@ -26,6 +26,9 @@ use crate::{
 const FORMAT: i64 = 1;
 const FILE: &str = "store.sqlite3";
 const LOCK: &str = "store.lock";
+/// Half a second in all.
+const TRIES: u32 = 20;
+const BETWEEN_TRIES: Duration = Duration::from_millis(25);
 
 /// Why the store cannot be opened; one sentence for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +85,7 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
         .write(true)
         .open(data_dir.join(LOCK))
         .map_err(unwritable)?;
-    match file.try_lock() {
+    match try_lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError(format!(
             "the data directory {shown} is in use by another process"
@@ -91,6 +94,18 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
             "cannot lock the data directory {shown}: {error}"
         ))),
     }
+}
+
+/// Waits a moment for a holder that is just ending: a process has its files closed a little after its end is seen,
+/// and a program that it was starting has a copy of them until it runs.
+fn try_lock(file: &File) -> Result<(), TryLockError> {
+    for _ in 0..TRIES {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) => std::thread::sleep(BETWEEN_TRIES),
+            answer => return answer,
+        }
+    }
+    file.try_lock()
 }
 
 fn connect(file: &Path) -> rusqlite::Result<Connection> {
