@@ -58,12 +58,12 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
     (made, (HELD.get().1 - before) as u64)
 }
 
-/// A bright, grained blot on dark clouds.
+/// A bright, grained blot on dark clouds that fills most of the picture, as the estimate supposes.
 fn photo(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |px, py| {
         let (x, y) = (px as f32 / width as f32, py as f32 / height as f32);
         let cloud = clouds(x * 30.0, y * 30.0);
-        let inside = (x - 0.5).powi(2) / 0.08 + (y - 0.5).powi(2) / 0.12 < 1.0;
+        let inside = (x - 0.5).powi(2) / 0.14 + (y - 0.5).powi(2) / 0.16 < 1.0;
         let base = if inside {
             [210.0, 150.0, 60.0]
         } else {

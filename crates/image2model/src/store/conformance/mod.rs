@@ -204,7 +204,8 @@ impl Fixture {
     }
 }
 
-fn new_job(flow: &str, items: usize) -> NewJob {
+/// A job of `items` images of one flow.
+pub(crate) fn new_job(flow: &str, items: usize) -> NewJob {
     let item = |n| NewItem {
         filename: format!("{n}.png"),
         media_type: "image/png".to_owned(),

@@ -7,13 +7,13 @@ use super::{Embedded, open};
 use crate::{
     clock::Clock,
     job::{
-        FactKind, Flow, ItemStatus, JobId, JobStatus, Lane, Owner, Priority, Queue, RetryPolicy,
-        TaskId, TaskState, Work, WorkerId,
-        transition::{Completion, NewItem, NewJob},
+        FactKind, ItemStatus, JobStatus, Lane, Queue, RetryPolicy, TaskId, TaskState, Work,
+        WorkerId,
+        transition::{Completion, NewJob},
     },
     store::{
         Created, Reserve, Reserved, Store, StoreError,
-        conformance::{Fixture, ManualClock, suite},
+        conformance::{self, Fixture, ManualClock, suite},
     },
 };
 
@@ -57,22 +57,7 @@ fn refusal(dir: &Path) -> String {
 }
 
 fn new_job(items: usize) -> NewJob {
-    let item = |n| NewItem {
-        filename: format!("{n}.png"),
-        media_type: "image/png".to_owned(),
-        size: 1,
-        upload: format!("uploads/{n}"),
-    };
-    NewJob {
-        id: JobId::random(),
-        owner: Owner::open(),
-        flow: Flow("127.0.0.1".to_owned()),
-        priority: Priority::Normal,
-        options: Vec::new(),
-        formats: Vec::new(),
-        fingerprint: None,
-        items: (1..=items).map(item).collect(),
-    }
+    conformance::new_job("127.0.0.1", items)
 }
 
 async fn reserve(store: &Store, limit: usize) -> Vec<Reserved> {

@@ -10,13 +10,12 @@ use std::{
 use super::{Settings, Time, keys::Shards, open};
 use crate::{
     job::{
-        Flow, JobId, JobStatus, Lane, Lease, Owner, Priority, Queue, RetryPolicy, TaskId, Work,
-        WorkerId,
-        transition::{Completion, NewItem, NewJob},
+        Flow, JobId, JobStatus, Lane, Lease, Queue, RetryPolicy, TaskId, Work, WorkerId,
+        transition::{Completion, NewJob},
     },
     store::{
         Created, Held, News, Progress, Reserve, Store, StoreError, Swept,
-        conformance::{Fixture, ManualClock, suite},
+        conformance::{self, Fixture, ManualClock, suite},
     },
 };
 use real::RealServer;
@@ -88,22 +87,7 @@ async fn opened(server: &RealServer, shards: u16) -> Store {
 }
 
 fn new_job(items: usize) -> NewJob {
-    let item = |n| NewItem {
-        filename: format!("{n}.png"),
-        media_type: "image/png".to_owned(),
-        size: 1,
-        upload: format!("uploads/{n}"),
-    };
-    NewJob {
-        id: JobId::random(),
-        owner: Owner::open(),
-        flow: Flow("127.0.0.1".to_owned()),
-        priority: Priority::Normal,
-        options: Vec::new(),
-        formats: Vec::new(),
-        fingerprint: None,
-        items: (1..=items).map(item).collect(),
-    }
+    conformance::new_job("127.0.0.1", items)
 }
 
 async fn create(store: &Store, items: usize) -> JobId {
