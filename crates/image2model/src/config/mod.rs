@@ -4,8 +4,10 @@
 //! key says otherwise. Only this module reads the environment. [`load`] lays the layers over each other and
 //! remembers where each value came from.
 
+mod defaults;
 mod layers;
 mod quantity;
+mod rules;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -191,113 +193,6 @@ pub struct LogSettings {
     pub format: String,
 }
 
-impl Default for Config {
-    fn default() -> Self {
-        Self {
-            listen: "127.0.0.1:8080".to_owned(),
-            data_dir: PathBuf::from("image2model-data"),
-            store: StoreSettings::default(),
-            workers: Pools::default(),
-            worker: WorkerSettings::default(),
-            retry: RetrySettings::default(),
-            upload: UploadSettings::default(),
-            results: ResultSettings::default(),
-            artifacts: ArtifactSettings::default(),
-            stream: StreamSettings::default(),
-            http: HttpSettings::default(),
-            compat: CompatSettings::default(),
-            log: LogSettings::default(),
-        }
-    }
-}
-
-impl Default for Pools {
-    fn default() -> Self {
-        let pool = |concurrency, max_tasks_per_child, prefetch_multiplier| Pool {
-            concurrency,
-            max_tasks_per_child,
-            prefetch_multiplier,
-        };
-        Self {
-            batch_processing: pool(4, 50, 1),
-            model_generation: pool(8, 100, 2),
-            maintenance: pool(2, 1000, 4),
-            priority: pool(4, 100, 1),
-        }
-    }
-}
-
-impl Default for WorkerSettings {
-    fn default() -> Self {
-        Self {
-            memory: Memory::Percent(60),
-            threads: 0,
-            lease: 30,
-            extend_every: 10,
-            grace: 30,
-            sweep_every: 1.0,
-        }
-    }
-}
-
-impl Default for RetrySettings {
-    fn default() -> Self {
-        Self {
-            max_attempts: 3,
-            max_crashes: 5,
-            base: 2.0,
-            cap: 300.0,
-        }
-    }
-}
-
-impl Default for UploadSettings {
-    fn default() -> Self {
-        Self {
-            max_files: 25,
-            max_file_bytes: 10 * 1024 * 1024,
-            timeout: 1800,
-            idle_timeout: 30,
-        }
-    }
-}
-
-impl Default for ResultSettings {
-    fn default() -> Self {
-        Self {
-            keep: Keep::Auto,
-            keep_at_least_hours: 24,
-        }
-    }
-}
-
-impl Default for ArtifactSettings {
-    fn default() -> Self {
-        Self {
-            grace: 3600,
-            collect_every: 600,
-        }
-    }
-}
-
-impl Default for StreamSettings {
-    fn default() -> Self {
-        Self {
-            timeout: 3600,
-            heartbeat: 15,
-        }
-    }
-}
-
-impl Default for LogSettings {
-    fn default() -> Self {
-        Self {
-            level: "info".to_owned(),
-            format: "text".to_owned(),
-        }
-    }
-}
-
 impl Pools {
     /// The pool of a queue.
     #[must_use]
@@ -312,143 +207,9 @@ impl Pools {
     }
 }
 
-impl Config {
-    /// Checks what types cannot say; the key and the rule of the first broken one.
-    fn validate(&self) -> Result<(), (&'static str, &'static str)> {
-        let pools = [
-            (
-                "workers.batch_processing.concurrency",
-                "workers.batch_processing.prefetch_multiplier",
-                self.workers.batch_processing,
-            ),
-            (
-                "workers.model_generation.concurrency",
-                "workers.model_generation.prefetch_multiplier",
-                self.workers.model_generation,
-            ),
-            (
-                "workers.maintenance.concurrency",
-                "workers.maintenance.prefetch_multiplier",
-                self.workers.maintenance,
-            ),
-            (
-                "workers.priority.concurrency",
-                "workers.priority.prefetch_multiplier",
-                self.workers.priority,
-            ),
-        ];
-        let counts = pools.iter().flat_map(|(concurrency, prefetch, pool)| {
-            [
-                (
-                    *concurrency,
-                    (1..=1024).contains(&pool.concurrency),
-                    "from 1 to 1024",
-                ),
-                (
-                    *prefetch,
-                    (1..=64).contains(&pool.prefetch_multiplier),
-                    "from 1 to 64",
-                ),
-            ]
-        });
-        let others = [
-            (
-                "worker.lease",
-                (1..=86_400).contains(&self.worker.lease),
-                "from 1 to 86400 seconds",
-            ),
-            (
-                "worker.extend_every",
-                self.worker.extend_every > 0 && self.worker.extend_every < self.worker.lease,
-                "at least 1 second and under worker.lease",
-            ),
-            (
-                "worker.sweep_every",
-                (0.01..=3600.0).contains(&self.worker.sweep_every),
-                "from 0.01 to 3600 seconds",
-            ),
-            (
-                "retry.max_attempts",
-                (1..=100).contains(&self.retry.max_attempts),
-                "from 1 to 100",
-            ),
-            (
-                "retry.max_crashes",
-                (1..=100).contains(&self.retry.max_crashes),
-                "from 1 to 100",
-            ),
-            (
-                "retry.base",
-                (0.0..=3600.0).contains(&self.retry.base),
-                "from 0 to 3600 seconds",
-            ),
-            (
-                "retry.cap",
-                (0.0..=86_400.0).contains(&self.retry.cap),
-                "from 0 to 86400 seconds",
-            ),
-            (
-                "upload.max_files",
-                (1..=crate::job::MAX_ITEMS).contains(&self.upload.max_files),
-                "from 1 to 25",
-            ),
-            (
-                "upload.timeout",
-                (1..=86_400).contains(&self.upload.timeout)
-                    && (self.artifacts.grace == 0
-                        || self.upload.timeout <= self.artifacts.grace / 2),
-                "from 1 to 86400 seconds, and at most half of artifacts.grace unless that is 0",
-            ),
-            (
-                "upload.idle_timeout",
-                (1..=3600).contains(&self.upload.idle_timeout),
-                "from 1 to 3600 seconds",
-            ),
-            (
-                "stream.timeout",
-                (1..=86_400).contains(&self.stream.timeout),
-                "from 1 to 86400 seconds",
-            ),
-            (
-                "stream.heartbeat",
-                (1..=3600).contains(&self.stream.heartbeat),
-                "from 1 to 3600 seconds",
-            ),
-            (
-                "log.format",
-                ["text", "json"].contains(&self.log.format.as_str()),
-                "text or json",
-            ),
-        ];
-        match counts.chain(others).find(|(_, holds, _)| !holds) {
-            Some((key, _, rule)) => Err((key, rule)),
-            None => Ok(()),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_upload_is_over_before_its_files_count_as_leftovers() {
-        for (timeout, grace, holds) in [
-            (1800, 3600, true),
-            (1801, 3600, false),
-            (1800, 60, false),
-            (30, 60, true),
-            (1800, 0, true),
-            (0, 0, false),
-        ] {
-            let mut config = Config::default();
-            config.upload.timeout = timeout;
-            config.artifacts.grace = grace;
-            let checked = config.validate();
-            assert_eq!(checked.is_ok(), holds, "{timeout} {grace}: {checked:?}");
-            assert!(checked.err().is_none_or(|(key, _)| key == "upload.timeout"));
-        }
-    }
 
     #[test]
     fn a_number_of_hours_stands_alone_and_auto_waits_for_a_lack_of_room() {

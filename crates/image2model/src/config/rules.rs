@@ -1,0 +1,142 @@
+//! What types cannot say of the settings.
+
+use super::Config;
+
+impl Config {
+    /// The key and the rule of the first broken one.
+    pub(super) fn validate(&self) -> Result<(), (&'static str, &'static str)> {
+        let pools = [
+            (
+                "workers.batch_processing.concurrency",
+                "workers.batch_processing.prefetch_multiplier",
+                self.workers.batch_processing,
+            ),
+            (
+                "workers.model_generation.concurrency",
+                "workers.model_generation.prefetch_multiplier",
+                self.workers.model_generation,
+            ),
+            (
+                "workers.maintenance.concurrency",
+                "workers.maintenance.prefetch_multiplier",
+                self.workers.maintenance,
+            ),
+            (
+                "workers.priority.concurrency",
+                "workers.priority.prefetch_multiplier",
+                self.workers.priority,
+            ),
+        ];
+        let counts = pools.iter().flat_map(|(concurrency, prefetch, pool)| {
+            [
+                (
+                    *concurrency,
+                    (1..=1024).contains(&pool.concurrency),
+                    "from 1 to 1024",
+                ),
+                (
+                    *prefetch,
+                    (1..=64).contains(&pool.prefetch_multiplier),
+                    "from 1 to 64",
+                ),
+            ]
+        });
+        let others = [
+            (
+                "worker.lease",
+                (1..=86_400).contains(&self.worker.lease),
+                "from 1 to 86400 seconds",
+            ),
+            (
+                "worker.extend_every",
+                self.worker.extend_every > 0 && self.worker.extend_every < self.worker.lease,
+                "at least 1 second and under worker.lease",
+            ),
+            (
+                "worker.sweep_every",
+                (0.01..=3600.0).contains(&self.worker.sweep_every),
+                "from 0.01 to 3600 seconds",
+            ),
+            (
+                "retry.max_attempts",
+                (1..=100).contains(&self.retry.max_attempts),
+                "from 1 to 100",
+            ),
+            (
+                "retry.max_crashes",
+                (1..=100).contains(&self.retry.max_crashes),
+                "from 1 to 100",
+            ),
+            (
+                "retry.base",
+                (0.0..=3600.0).contains(&self.retry.base),
+                "from 0 to 3600 seconds",
+            ),
+            (
+                "retry.cap",
+                (0.0..=86_400.0).contains(&self.retry.cap),
+                "from 0 to 86400 seconds",
+            ),
+            (
+                "upload.max_files",
+                (1..=crate::job::MAX_ITEMS).contains(&self.upload.max_files),
+                "from 1 to 25",
+            ),
+            (
+                "upload.timeout",
+                (1..=86_400).contains(&self.upload.timeout)
+                    && (self.artifacts.grace == 0
+                        || self.upload.timeout <= self.artifacts.grace / 2),
+                "from 1 to 86400 seconds, and at most half of artifacts.grace unless that is 0",
+            ),
+            (
+                "upload.idle_timeout",
+                (1..=3600).contains(&self.upload.idle_timeout),
+                "from 1 to 3600 seconds",
+            ),
+            (
+                "stream.timeout",
+                (1..=86_400).contains(&self.stream.timeout),
+                "from 1 to 86400 seconds",
+            ),
+            (
+                "stream.heartbeat",
+                (1..=3600).contains(&self.stream.heartbeat),
+                "from 1 to 3600 seconds",
+            ),
+            (
+                "log.format",
+                ["text", "json"].contains(&self.log.format.as_str()),
+                "text or json",
+            ),
+        ];
+        match counts.chain(others).find(|(_, holds, _)| !holds) {
+            Some((key, _, rule)) => Err((key, rule)),
+            None => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_upload_is_over_before_its_files_count_as_leftovers() {
+        for (timeout, grace, holds) in [
+            (1800, 3600, true),
+            (1801, 3600, false),
+            (1800, 60, false),
+            (30, 60, true),
+            (1800, 0, true),
+            (0, 0, false),
+        ] {
+            let mut config = Config::default();
+            config.upload.timeout = timeout;
+            config.artifacts.grace = grace;
+            let checked = config.validate();
+            assert_eq!(checked.is_ok(), holds, "{timeout} {grace}: {checked:?}");
+            assert!(checked.err().is_none_or(|(key, _)| key == "upload.timeout"));
+        }
+    }
+}
