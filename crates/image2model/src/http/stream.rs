@@ -4,7 +4,13 @@
 //! own number as id; everything else carries `<last fact>.<n>`, so a reader that returns names the last fact it has.
 //! Whatever may have been missed (a gap in the numbers, a reader too slow) ends in the same catch-up.
 
-use std::{collections::VecDeque, convert::Infallible, pin::Pin, time::Duration};
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    hash::{DefaultHasher, Hash as _, Hasher as _},
+    pin::Pin,
+    time::Duration,
+};
 
 use axum::{
     extract::{Path, Query, State},
@@ -88,6 +94,14 @@ fn last_fact(id: Option<&str>) -> u32 {
     whole.and_then(|id| id.parse().ok()).unwrap_or(0)
 }
 
+/// Tells series of facts apart.
+fn digest(before: u64, fact: &Fact) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    before.hash(&mut hasher);
+    fact.hash(&mut hasher);
+    hasher.finish()
+}
+
 /// One open stream.
 struct Reader {
     service: Service,
@@ -96,6 +110,8 @@ struct Reader {
     view: View,
     /// Facts up to here are in `view`.
     last: u32,
+    /// Their digest.
+    told: u64,
     /// Facts up to here are not told: the reader has them.
     known: u32,
     /// Events since the last fact that are not facts.
@@ -141,6 +157,7 @@ impl Reader {
             news,
             view: View::new(job),
             last: 0,
+            told: 0,
             known: known.min(job.last_fact()),
             minor: 0,
             pending: VecDeque::new(),
@@ -195,12 +212,25 @@ impl Reader {
                 Ok(())
             }
             Some(News::Beyond { .. }) => Ok(()),
+            Some(News::Missed) => self.look_again().await,
             Some(News::Facts { .. }) | None => self.catch_up().await,
         };
         if heard.is_err() {
             self.done = true;
             self.tell_standing("stream_error", "The stream was interrupted; connect again.");
         }
+    }
+
+    /// After what the store may have lost: where other facts have the numbers of those that were told, all are told
+    /// anew.
+    async fn look_again(&mut self) -> Result<(), ServiceError> {
+        let job = self.service.job(&self.caller, self.view.job()).await?;
+        let told = job.facts.get(..self.last as usize);
+        if told.is_none_or(|told| told.iter().fold(0, digest) != self.told) {
+            self.view = View::new(&job);
+            (self.last, self.known, self.told) = (0, 0, 0);
+        }
+        self.catch_up().await
     }
 
     /// Starts over from the job's record.
@@ -233,6 +263,7 @@ impl Reader {
             }
             let event = self.view.apply(fact);
             self.last += 1;
+            self.told = digest(self.told, fact);
             self.minor = 0;
             if self.last > self.known {
                 self.pending

@@ -3,14 +3,14 @@ use serde::{Deserialize, Serialize};
 use super::{JobStatus, Timestamp};
 
 /// Something that happened to a job, once; its number is its place in the job's list, from 1.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize, Deserialize)]
 pub struct Fact {
     pub at: Timestamp,
     pub kind: FactKind,
 }
 
 /// What happened.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FactKind {
     /// The job was accepted with all its items.

@@ -74,6 +74,7 @@ impl Feed {
 
     fn hand_on(&self, news: &News) {
         let job = match news {
+            News::Missed => return self.hand_to_all(news),
             News::Facts { job, .. } | News::Beyond { job } => *job,
             News::Progress(progress) => progress.item.job(),
         };
@@ -84,6 +85,13 @@ impl Feed {
                 listeners.by_job.remove(&job);
             }
         }
+    }
+
+    fn hand_to_all(&self, news: &News) {
+        self.lock().by_job.retain(|_, readers| {
+            readers.retain(|(_, reader)| reader.try_send(news.clone()).is_ok());
+            !readers.is_empty()
+        });
     }
 
     fn lock(&self) -> MutexGuard<'_, Listeners> {

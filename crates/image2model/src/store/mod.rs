@@ -49,7 +49,8 @@ pub enum StoreError {
     /// The disk is full; nothing was written.
     #[error("the store's disk is full")]
     Full,
-    /// The store cannot be reached or is broken for now; nothing was written.
+    /// The store cannot be reached or is broken for now. Nothing was half written; what was written whole before its
+    /// answer was lost is found by the same call, made again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
 }
@@ -124,6 +125,8 @@ pub enum News {
     Beyond {
         job: JobId,
     },
+    /// Anything may have been missed: everybody catches up.
+    Missed,
 }
 
 /// Depth of one queue and lane.
@@ -157,6 +160,15 @@ pub struct Swept {
     pub promoted: u64,
     pub expired_leases: u64,
     pub poisoned: u64,
+}
+
+/// How a store stands, for its operator.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Condition {
+    /// What it keeps, and over what.
+    pub promise: String,
+    /// A sentence for each thing that should be mended.
+    pub complaints: Vec<String>,
 }
 
 /// Jobs, their tasks, facts and progress.
@@ -281,6 +293,9 @@ pub trait Jobs: Send + Sync {
 
     /// Writes something small, durably: answers when the store can take a write.
     async fn ping(&self) -> Result<(), StoreError>;
+
+    /// What the store promises to keep, and what an operator should know of it.
+    async fn condition(&self) -> Result<Condition, StoreError>;
 
     /// One file's record by its unique name.
     async fn file(&self, name: &str) -> Result<Option<(JobId, FileRecord)>, StoreError>;

@@ -13,8 +13,8 @@ use crate::{
         transition::{Completion, Failure, NewJob, Retry},
     },
     store::{
-        Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved, Store,
-        StoreError, Swept,
+        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
+        Store, StoreError, Swept,
     },
 };
 
@@ -160,5 +160,6 @@ broken_jobs! {
     removed(lease: &Lease) -> Result<(), StoreError>;
     named(keys: &[(JobId, String)]) -> Result<Vec<bool>, StoreError>;
     ping() -> Result<(), StoreError>;
+    condition() -> Result<Condition, StoreError>;
     file(name: &str) -> Result<Option<(JobId, FileRecord)>, StoreError>;
 }

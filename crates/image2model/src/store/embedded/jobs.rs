@@ -12,8 +12,8 @@ use crate::{
         transition::{Completion, Failure, NewJob},
     },
     store::{
-        Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved, StoreError,
-        Swept,
+        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
+        StoreError, Swept,
     },
 };
 
@@ -190,6 +190,14 @@ impl Jobs for Embedded {
     async fn named(&self, keys: &[(JobId, String)]) -> Result<Vec<bool>, StoreError> {
         let keys = keys.to_vec();
         self.readers.run(move |db| queries::named(db, &keys)).await
+    }
+
+    async fn condition(&self) -> Result<Condition, StoreError> {
+        Ok(Condition {
+            promise: "the data directory: what was accepted outlives the process, and the power"
+                .to_owned(),
+            complaints: Vec::new(),
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

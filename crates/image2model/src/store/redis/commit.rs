@@ -94,7 +94,8 @@ impl Operations {
     }
 
     fn commit(self, loaded: &Loaded) -> Commit {
-        let mut args = vec![loaded.version.clone(), self.touched.len().to_string()];
+        let next = format!("{:x}", fastrand::u64(..));
+        let mut args = vec![loaded.version.clone(), next, self.touched.len().to_string()];
         for task in &self.touched {
             args.push(task.to_string());
             args.push(loaded.leases.get(task).cloned().unwrap_or_default());

@@ -32,6 +32,13 @@ impl Entry {
     }
 }
 
+/// Whether somebody is told what is written, so that replicas must have it, too, where that is wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Writing {
+    Plain,
+    Told,
+}
+
 /// What the server had at one moment.
 pub(super) struct Loaded {
     pub(super) shard: Shard,
@@ -52,21 +59,31 @@ impl Redis {
         id: JobId,
         decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
-        self.transact_knowing(id, &[], decide).await
+        self.transact_with(id, &[], Writing::Plain, decide).await
+    }
+
+    /// As [`transact`](Self::transact), for what somebody is told of: returns when enough replicas have it.
+    pub(super) async fn transact_told<T>(
+        &self,
+        id: JobId,
+        decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transact_with(id, &[], Writing::Told, decide).await
     }
 
     /// As [`transact`](Self::transact), with the progress of these items at hand.
-    pub(super) async fn transact_knowing<T>(
+    pub(super) async fn transact_with<T>(
         &self,
         id: JobId,
         items: &[u8],
+        writing: Writing,
         mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         for round in 0..ROUNDS {
             let loaded = self.load(id, items).await?;
             let mut entry = loaded.entry.clone();
             let answer = decide(&mut entry, loaded.now)?;
-            if entry == loaded.entry || self.commit(&loaded, entry.as_ref()).await? {
+            if self.commit(&loaded, entry.as_ref(), writing).await? {
                 return Ok(answer);
             }
             // Those that met here must not meet again.
@@ -77,16 +94,16 @@ impl Redis {
         Err(StoreError::Unavailable(why.to_owned()))
     }
 
-    async fn load(&self, id: JobId, items: &[u8]) -> Result<Loaded, StoreError> {
+    pub(super) async fn load(&self, id: JobId, items: &[u8]) -> Result<Loaded, StoreError> {
         let shard = self.shards.of(id);
-        let mut load = self.scripts.load.prepare_invoke();
+        let mut load = self.scripts.load.call();
         load.key(shard.job(id))
             .key(shard.key("tasks"))
             .key(shard.key("leases"));
         for item in items {
             load.key(shard.progress(id, *item));
         }
-        let answer: Vec<String> = self.server.ask(&load).await?;
+        let answer: Vec<String> = self.nodes.ask(shard, load.cmd()).await?;
         let [time, version, record, rest @ ..] = answer.as_slice() else {
             return Err(unreadable("no time"));
         };
@@ -116,16 +133,41 @@ impl Redis {
         Ok(loaded)
     }
 
-    async fn commit(&self, loaded: &Loaded, entry: Option<&Entry>) -> Result<bool, StoreError> {
+    async fn commit(
+        &self,
+        loaded: &Loaded,
+        entry: Option<&Entry>,
+        writing: Writing,
+    ) -> Result<bool, StoreError> {
+        if entry == loaded.entry.as_ref() {
+            if writing == Writing::Told {
+                self.confirm(loaded.shard).await?;
+            }
+            return Ok(true);
+        }
         let Commit { keys, args } = Commit::between(loaded, entry)?;
-        let mut commit = self.scripts.commit.prepare_invoke();
+        let mut commit = self.scripts.commit.call();
         for key in keys {
             commit.key(key);
         }
         for arg in args {
             commit.arg(arg);
         }
-        self.server.ask(&commit).await
+        match writing {
+            Writing::Plain => self.nodes.ask(loaded.shard, commit.cmd()).await,
+            Writing::Told => self.nodes.ask_confirmed(loaded.shard, commit.cmd()).await,
+        }
+    }
+
+    /// Returns when enough replicas have all that was written to the shard until now: what is being repeated may have
+    /// been written, but not confirmed.
+    async fn confirm(&self, shard: Shard) -> Result<(), StoreError> {
+        if !self.nodes.confirms() {
+            return Ok(());
+        }
+        let mut write = redis::cmd("SET");
+        write.arg(shard.key("ping")).arg("1");
+        self.nodes.ask_confirmed(shard, write).await
     }
 }
 

@@ -5,15 +5,19 @@ use std::{collections::BTreeMap, time::Duration};
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 
-use super::{Redis, entry::Entry, transitions};
+use super::{
+    Redis,
+    entry::{Entry, Writing},
+    transitions,
+};
 use crate::{
     job::{
         Fact, FileRecord, ItemId, Job, JobId, Lane, Lease, Owner, Queue, Task, TaskId, Timestamp,
         transition::{Completion, Failure, NewJob},
     },
     store::{
-        Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved, StoreError,
-        Swept,
+        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
+        StoreError, Swept,
     },
 };
 
@@ -32,7 +36,7 @@ impl Redis {
         let calls = jobs.iter().map(|(id, numbers)| {
             let items = items(numbers.iter().filter_map(|number| leases.get(*number)));
             async move {
-                self.transact_knowing(*id, &items, move |entry, now| {
+                self.transact_with(*id, &items, Writing::Plain, move |entry, now| {
                     let leases = numbers.iter().filter_map(|number| leases.get(*number));
                     leases
                         .map(|lease| decide(entry, lease, now))
@@ -61,7 +65,7 @@ fn items<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> Vec<u8> {
 #[async_trait]
 impl Jobs for Redis {
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError> {
-        self.transact(new.id, |entry, now| {
+        self.transact_told(new.id, |entry, now| {
             transitions::create_job(entry, new.clone(), now)
         })
         .await
@@ -96,7 +100,7 @@ impl Jobs for Redis {
     }
 
     async fn complete(&self, lease: &Lease, completion: Completion) -> Result<(), StoreError> {
-        self.transact(lease.task.job, |entry, now| {
+        self.transact_told(lease.task.job, |entry, now| {
             transitions::complete(entry, lease, completion.clone(), now)
         })
         .await
@@ -104,21 +108,21 @@ impl Jobs for Redis {
 
     async fn fail(&self, lease: &Lease, failure: Failure) -> Result<(), StoreError> {
         let items = items([lease]);
-        self.transact_knowing(lease.task.job, &items, |entry, now| {
+        self.transact_with(lease.task.job, &items, Writing::Told, |entry, now| {
             transitions::fail(entry, lease, failure.clone(), &self.retry, now)
         })
         .await
     }
 
     async fn request_format(&self, item: ItemId, format: &str) -> Result<(), StoreError> {
-        self.transact(item.job(), |entry, now| {
+        self.transact_told(item.job(), |entry, now| {
             transitions::request_format(entry, item, format, now)
         })
         .await
     }
 
     async fn cancel(&self, id: JobId) -> Result<Job, StoreError> {
-        self.transact(id, transitions::cancel).await
+        self.transact_told(id, transitions::cancel).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -200,6 +204,10 @@ impl Jobs for Redis {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.write_ping().await
+    }
+
+    async fn condition(&self) -> Result<Condition, StoreError> {
+        self.stand().await
     }
 
     async fn file(&self, name: &str) -> Result<Option<(JobId, FileRecord)>, StoreError> {

@@ -10,10 +10,6 @@ pub(super) struct Shards(pub(super) u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Shard(u16);
 
-/// What belongs to no job: the store's format, and the workers' register.
-pub(super) const META: &str = "i2m:meta";
-pub(super) const WORKERS: &str = "i2m:workers";
-
 impl Shards {
     /// By the first 15 bytes of the id, which a job and its items share (FNV-1a, for it must never change).
     pub(super) fn of(self, job: JobId) -> Shard {
@@ -24,12 +20,22 @@ impl Shards {
         Shard(u16::try_from(hash % u64::from(self.0.max(1))).unwrap_or(0))
     }
 
+    /// Where that lies which belongs to no job.
+    #[expect(clippy::unused_self, reason = "it is a shard of these")]
+    pub(super) fn first(self) -> Shard {
+        Shard(0)
+    }
+
     pub(super) fn all(self) -> impl Iterator<Item = Shard> + Clone {
         (0..self.0).map(Shard)
     }
 }
 
 impl Shard {
+    pub(super) fn number(self) -> u16 {
+        self.0
+    }
+
     pub(super) fn key(self, name: &str) -> String {
         format!("i2m:{{{:02}}}:{name}", self.0)
     }

@@ -1,20 +1,31 @@
-//! News of all processes: one reader of every shard's stream, on its own connection since its reads block. It begins
-//! where the streams ended when the store was opened and goes on there after a broken connection, so nothing that is
-//! still in a stream is missed; who finds a jump in a job's fact numbers reads them from the job.
+//! News of all processes: each server's streams are read once by this process, on a connection of its own since its
+//! reads block. It begins where the streams ended when the store was opened and goes on there after a broken
+//! connection or on another server. What may have been missed then (a stream keeps so many, and a new primary may lack
+//! the last) is told as [`News::Missed`]; who else finds a jump in a job's fact numbers reads them from the job.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use redis::{
-    AsyncConnectionConfig, Client, RedisResult, Value, aio::MultiplexedConnection,
-    streams::StreamReadReply,
+    RedisResult, Value,
+    aio::MultiplexedConnection,
+    cmd, pipe,
+    streams::{StreamId, StreamRangeReply, StreamReadReply},
 };
 use serde::{Deserialize, Serialize, de::IgnoredAny};
 use tokio::{
     sync::{Notify, broadcast},
-    task::JoinHandle,
+    task::{JoinHandle, JoinSet},
     time::{sleep, timeout},
 };
 
+use super::{
+    keys::Shard,
+    nodes::{Homes, Node, Nodes},
+};
 use crate::{
     job::{Fact, ItemId, JobId, Queue},
     store::{News, Progress},
@@ -22,6 +33,8 @@ use crate::{
 
 /// News that a slow reader may fall behind by before it must catch up by itself.
 const BEHIND: usize = 4096;
+/// Entries that a stream keeps at least, as the scripts say.
+const KEPT: usize = 10_000;
 /// Workers look for themselves at least so often.
 const LOOK: Duration = Duration::from_secs(1);
 /// How long a read waits for news, and the time after which a silent server is given up; the first is far shorter.
@@ -60,32 +73,35 @@ enum Piece {
     Unknown(IgnoredAny),
 }
 
-/// The reader and those whom it tells. It ends when this is dropped.
+/// The readers and those whom they tell. They end when this is dropped.
 pub(super) struct Live {
     desk: Arc<Desk>,
-    reader: JoinHandle<()>,
+    readers: JoinHandle<()>,
 }
 
 struct Desk {
     news: broadcast::Sender<News>,
     ready: BTreeMap<Queue, Notify>,
+    /// Where in each stream the reading goes on.
+    positions: Mutex<BTreeMap<Shard, String>>,
 }
 
 impl Drop for Live {
     fn drop(&mut self) {
-        self.reader.abort();
+        self.readers.abort();
     }
 }
 
 impl Live {
-    /// Reads on after `positions`, which name the streams.
-    pub(super) fn follow(client: Client, positions: BTreeMap<String, String>) -> Self {
+    /// Reads on after these positions.
+    pub(super) fn follow(nodes: Arc<Nodes>, positions: BTreeMap<Shard, String>) -> Self {
         let desk = Arc::new(Desk {
             news: broadcast::Sender::new(BEHIND),
             ready: Queue::ALL.map(|queue| (queue, Notify::new())).into(),
+            positions: Mutex::new(positions),
         });
-        let reader = tokio::spawn(read(client, positions, desk.clone()));
-        Self { desk, reader }
+        let readers = tokio::spawn(read_all(nodes, desk.clone()));
+        Self { desk, readers }
     }
 
     pub(super) fn watch(&self) -> broadcast::Receiver<News> {
@@ -127,70 +143,189 @@ impl Desk {
                 return;
             }
         };
+        self.send(news);
+    }
+
+    fn send(&self, news: News) {
         // Nobody watching is no error.
         drop(self.news.send(news));
     }
+
+    /// Where the reading of these streams goes on.
+    fn positions(&self, shards: &[Shard]) -> Vec<(Shard, String)> {
+        let positions = self
+            .positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let known = |shard: &Shard| Some((*shard, positions.get(shard)?.clone()));
+        shards.iter().filter_map(known).collect()
+    }
+
+    fn reached(&self, shard: Shard, position: String) {
+        let mut positions = self
+            .positions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        positions.insert(shard, position);
+    }
 }
 
-/// For ever.
-async fn read(client: Client, mut positions: BTreeMap<String, String>, desk: Arc<Desk>) {
-    let config = AsyncConnectionConfig::new()
-        .set_connection_timeout(Some(SILENCE))
-        .set_response_timeout(Some(SILENCE));
+/// For ever: one reader for each server, and new ones when shards have moved.
+async fn read_all(nodes: Arc<Nodes>, desk: Arc<Desk>) {
+    let mut moves = nodes.moves();
+    loop {
+        let homes = moves.borrow_and_update().clone();
+        let mut readers = JoinSet::new();
+        for (node, shards) in homes.nodes() {
+            readers.spawn(read(
+                nodes.clone(),
+                homes.clone(),
+                node,
+                shards,
+                desk.clone(),
+            ));
+        }
+        // The others end with their set.
+        if moves.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// One server's streams, for ever.
+async fn read(
+    nodes: Arc<Nodes>,
+    homes: Arc<Homes>,
+    node: Arc<Node>,
+    shards: Vec<Shard>,
+    desk: Arc<Desk>,
+) {
     let mut well = true;
     loop {
-        let broken = match client
-            .get_multiplexed_async_connection_with_config(&config)
-            .await
-        {
+        let broken = match node.connect(SILENCE).await {
             Ok(mut connection) => {
-                well = true;
-                read_on(&mut connection, &mut positions, &desk).await
+                let begun = std::mem::replace(&mut well, true);
+                tracing::debug!(node = node.place, begun, "reading news");
+                read_on(&mut connection, &shards, &desk).await
             }
             Err(error) => error,
         };
         if std::mem::take(&mut well) {
-            tracing::warn!(error = %broken, "news of other processes are late: Redis cannot be read");
+            tracing::warn!(node = node.place, error = %broken, "news of other processes are late: Redis cannot be read");
         }
-        sleep(AGAIN).await;
+        nodes.renew(&homes).await;
+        sleep(AGAIN.mul_f64(0.5 + fastrand::f64())).await;
     }
 }
 
 /// Until the connection breaks.
 async fn read_on(
     connection: &mut MultiplexedConnection,
-    positions: &mut BTreeMap<String, String>,
+    shards: &[Shard],
     desk: &Desk,
 ) -> redis::RedisError {
+    if let Err(error) = catch_up(connection, shards, desk).await {
+        return error;
+    }
+    let by_stream: BTreeMap<_, _> = shards
+        .iter()
+        .map(|shard| (shard.key("news"), *shard))
+        .collect();
     loop {
-        match next(connection, positions).await {
-            Ok(reply) => reply.map_or((), |reply| publish(reply, positions, desk)),
+        match next(connection, &desk.positions(shards)).await {
+            Ok(reply) => reply.map_or((), |reply| publish(reply, &by_stream, desk)),
             Err(error) => return error,
         }
     }
 }
 
-async fn next(
+/// Nothing is read beyond a stream's end, which may lie before what was read of it on another server. Says where
+/// something may have been missed: what another server had and this one lacks, and what a full stream has dropped.
+async fn catch_up(
     connection: &mut MultiplexedConnection,
-    positions: &BTreeMap<String, String>,
-) -> RedisResult<Option<StreamReadReply>> {
-    redis::cmd("XREAD")
-        .arg("COUNT")
-        .arg(256)
-        .arg("BLOCK")
-        .arg(BLOCK.as_millis() as u64)
-        .arg("STREAMS")
-        .arg(positions.keys().collect::<Vec<_>>())
-        .arg(positions.values().collect::<Vec<_>>())
-        .query_async(connection)
-        .await
+    shards: &[Shard],
+    desk: &Desk,
+) -> RedisResult<()> {
+    let ends = ends(connection, shards).await?;
+    let mut missed = false;
+    for (shard, (end, kept)) in ends {
+        let known = desk.positions(&[shard]).pop();
+        let lacks = known
+            .as_ref()
+            .is_none_or(|(_, position)| order(&end) < order(position));
+        let behind = known.is_some_and(|(_, position)| position != end);
+        missed |= lacks || (behind && kept >= KEPT);
+        if lacks {
+            desk.reached(shard, end);
+        }
+    }
+    if missed {
+        desk.send(News::Missed);
+    }
+    Ok(())
 }
 
-fn publish(reply: StreamReadReply, positions: &mut BTreeMap<String, String>, desk: &Desk) {
+/// Where these streams end now, and how many entries each has.
+async fn ends(
+    connection: &mut MultiplexedConnection,
+    shards: &[Shard],
+) -> RedisResult<Vec<(Shard, (String, usize))>> {
+    let (mut newest, mut kept) = (pipe(), pipe());
+    for shard in shards {
+        newest.add_command(end_of(*shard));
+        kept.xlen(shard.key("news"));
+    }
+    let newest: Vec<StreamRangeReply> = newest.query_async(connection).await?;
+    let kept: Vec<usize> = kept.query_async(connection).await?;
+    let ends = newest.into_iter().map(end).zip(kept);
+    Ok(shards.iter().copied().zip(ends).collect())
+}
+
+/// Asks for the newest entry of a shard's stream.
+pub(super) fn end_of(shard: Shard) -> redis::Cmd {
+    let mut newest = cmd("XREVRANGE");
+    newest.arg(shard.key("news")).arg("+").arg("-");
+    newest.arg("COUNT").arg(1).take()
+}
+
+/// The position of the newest entry.
+pub(super) fn end(newest: StreamRangeReply) -> String {
+    let newest = newest.ids.into_iter().next();
+    newest.map_or_else(|| "0-0".to_owned(), |entry| entry.id)
+}
+
+/// A position as two numbers, which are in order.
+fn order(position: &str) -> Option<(u64, u64)> {
+    let (time, number) = position.split_once('-')?;
+    Some((time.parse().ok()?, number.parse().ok()?))
+}
+
+async fn next(
+    connection: &mut MultiplexedConnection,
+    positions: &[(Shard, String)],
+) -> RedisResult<Option<StreamReadReply>> {
+    let mut read = cmd("XREAD");
+    read.arg("COUNT").arg(256);
+    read.arg("BLOCK")
+        .arg(BLOCK.as_millis() as u64)
+        .arg("STREAMS");
+    for (shard, _) in positions {
+        read.arg(shard.key("news"));
+    }
+    for (_, position) in positions {
+        read.arg(position);
+    }
+    read.query_async(connection).await
+}
+
+fn publish(reply: StreamReadReply, by_stream: &BTreeMap<String, Shard>, desk: &Desk) {
     for stream in reply.keys {
-        for entry in stream.ids {
-            positions.insert(stream.key.clone(), entry.id);
-            let Some(Value::BulkString(text)) = entry.map.get("told") else {
+        let Some(shard) = by_stream.get(&stream.key) else {
+            continue;
+        };
+        for StreamId { id, map, .. } in stream.ids {
+            desk.reached(*shard, id);
+            let Some(Value::BulkString(text)) = map.get("told") else {
                 continue;
             };
             for piece in serde_json::from_slice(text).unwrap_or_else(|_| Vec::new()) {

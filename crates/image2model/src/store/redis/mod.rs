@@ -14,17 +14,19 @@
 
 mod changes;
 mod commit;
+mod condition;
 mod entry;
 mod jobs;
 mod keys;
 mod live;
+mod nodes;
 mod open;
 mod presence;
 mod progress;
 mod queries;
 mod queues;
 mod reserve;
-mod server;
+mod script;
 mod sweep;
 #[cfg(test)]
 mod tests;
@@ -32,19 +34,20 @@ mod transitions;
 
 use std::sync::Arc;
 
-use self::{keys::Shards, live::Live, server::Server};
+use self::{keys::Shards, live::Live, nodes::Nodes, script::Scripts};
 use crate::{
     clock::Clock,
     job::{RetryPolicy, Timestamp},
     store::{Store, StoreError},
 };
 
+pub use nodes::Certificates;
 pub use open::{OpenError, Settings, open};
 
 /// All parts of an opened store.
 struct Redis {
-    server: Server,
-    scripts: Scripts,
+    nodes: Arc<Nodes>,
+    scripts: Arc<Scripts>,
     shards: Shards,
     time: Time,
     retry: RetryPolicy,
@@ -74,27 +77,6 @@ impl Time {
         match self {
             Self::Server => told,
             Self::Given(clock) => clock.now(),
-        }
-    }
-}
-
-/// What runs on the server; sent once, then called by its hash.
-struct Scripts {
-    load: redis::Script,
-    commit: redis::Script,
-    reserve: redis::Script,
-    progress: redis::Script,
-    report: redis::Script,
-}
-
-impl Default for Scripts {
-    fn default() -> Self {
-        Self {
-            load: redis::Script::new(include_str!("scripts/load.lua")),
-            commit: redis::Script::new(include_str!("scripts/commit.lua")),
-            reserve: redis::Script::new(include_str!("scripts/reserve.lua")),
-            progress: redis::Script::new(include_str!("scripts/progress.lua")),
-            report: redis::Script::new(include_str!("scripts/report.lua")),
         }
     }
 }

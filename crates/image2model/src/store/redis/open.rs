@@ -1,14 +1,15 @@
-//! Reaching the server, and the store's own record of its format.
+//! Reaching the servers, and the store's own record of its format.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use redis::{Client, cmd, pipe, streams::StreamRangeReply};
+use redis::{cmd, streams::StreamRangeReply};
 
 use super::{
-    Redis, Scripts, Time,
-    keys::{META, Shards},
-    live::Live,
-    server::Server,
+    Redis, Time,
+    keys::{Shard, Shards},
+    live::{Live, end, end_of},
+    nodes::{Acks, Address, Certificates, Nodes, Rules},
+    script::Scripts,
 };
 use crate::{
     job::RetryPolicy,
@@ -19,16 +20,29 @@ use crate::{
 const FORMAT: u64 = 1;
 /// The oldest Redis whose scripts run whole or not at all when memory is short.
 const OLDEST: u64 = 7;
+/// On each server, the masters that the shards lie on, in order; empty where it has no name.
+const LAYOUT: &str = "i2m:masters";
 
 /// Where the store is and how it is spoken to.
 #[derive(Clone)]
 pub struct Settings {
-    /// `redis://[user:password@]host:port/db`
+    /// `redis://[user:password@]host:port/db`, `redis+sentinel://host:port,…/master,…` or
+    /// `redis+cluster://host:port,…`; with `rediss` for TLS.
     pub url: String,
+    /// For `rediss`.
+    pub certificates: Certificates,
     /// How many shards a new store has, and an existing one must have.
     pub shards: u16,
     /// Longest wait for a connection and for an answer; a call ends after twice that.
     pub limit: Duration,
+    /// Most connections to one server.
+    pub connections: usize,
+    /// How many replicas must have what somebody is told of.
+    pub replica_acks: usize,
+    /// Longest wait for them.
+    pub ack_timeout: Duration,
+    /// Whether a cluster is served of whose slots some are nobody's.
+    pub skip_full_coverage_check: bool,
     pub time: Time,
     pub retry: RetryPolicy,
 }
@@ -39,8 +53,13 @@ impl Settings {
     pub fn new(url: &str, retry: RetryPolicy) -> Self {
         Self {
             url: url.to_owned(),
+            certificates: Certificates::default(),
             shards: 16,
             limit: Duration::from_secs(2),
+            connections: 50,
+            replica_acks: 0,
+            ack_timeout: Duration::from_secs(2),
+            skip_full_coverage_check: true,
             time: Time::Server,
             retry,
         }
@@ -55,91 +74,157 @@ pub struct OpenError(pub String);
 /// Opens the store, or makes it where there is none. Leases stay with their holders, who may be other processes.
 ///
 /// # Errors
-/// The server cannot be reached or is too old, or its store is of another version or another number of shards.
+/// No server can be reached or one is too old, or the store is of another version, number of shards or order of
+/// masters.
 pub async fn open(settings: Settings) -> Result<Store, OpenError> {
-    let client = Client::open(settings.url.as_str()).map_err(|error| {
-        OpenError(format!(
-            "store.url is no address of a Redis such as redis://127.0.0.1:6379/0: {error}"
-        ))
-    })?;
-    let place = client.get_connection_info().addr().to_string();
+    let address = Address::parse(&settings.url, settings.certificates).map_err(OpenError)?;
+    let place = address.shown();
+    let masters = address.masters().join(",");
+    let refuse = |why: String| Err(OpenError(format!("the Redis at {place} {why}")));
     let unusable =
         |error: StoreError| OpenError(format!("cannot use the Redis at {place}: {error}"));
-    let server = Server::new(client.clone(), settings.limit);
     let shards = Shards(settings.shards.max(1));
-    let version = version(&server).await.map_err(unusable)?;
+    let scripts = Arc::new(Scripts::default());
+    let acks = Acks {
+        replicas: settings.replica_acks,
+        timeout: settings.ack_timeout,
+    };
+    let rules = Rules {
+        limit: settings.limit,
+        connections: settings.connections,
+        acks: (acks.replicas > 0).then_some(acks),
+    };
+    let nodes = Nodes::find(address, shards, scripts.clone(), rules).await;
+    let nodes = Arc::new(nodes.map_err(unusable)?);
+    let uncovered = nodes.homes().uncovered;
+    if uncovered > 0 && !settings.skip_full_coverage_check {
+        return refuse(format!(
+            "has {uncovered} of its 16384 slots on no server, and store.skip_full_coverage_check is false"
+        ));
+    }
+    let version = version(&nodes).await.map_err(unusable)?;
     if version < OLDEST {
-        return Err(OpenError(format!(
-            "the Redis at {place} is of version {version}, and version {OLDEST} or later is needed"
-        )));
+        return refuse(format!(
+            "is of version {version}, and version {OLDEST} or later is needed"
+        ));
     }
-    let (format, found) = meta(&server, shards).await.map_err(unusable)?;
-    if format != FORMAT {
-        return Err(OpenError(format!(
-            "the store in the Redis at {place} has format version {format}, and this program knows version {FORMAT}: \
-             use the program that wrote it"
-        )));
+    let layout = layout(&nodes, &masters).await.map_err(unusable)?;
+    if let Some(other) = layout {
+        let made_for = match other.is_empty() {
+            true => "one server".to_owned(),
+            false => format!("the masters {other} in this order"),
+        };
+        return refuse(format!("has a store that was made for {made_for}"));
     }
-    if found != u64::from(shards.0) {
-        return Err(OpenError(format!(
-            "the store in the Redis at {place} has {found} shards and cannot be used with {}",
-            shards.0
-        )));
+    for (format, found) in metas(&nodes, shards).await.map_err(unusable)? {
+        if format != FORMAT {
+            return refuse(format!(
+                "has a store of format version {format}, and this program knows version {FORMAT}: use the program \
+                 that wrote it"
+            ));
+        }
+        if found != u64::from(shards.0) {
+            return refuse(format!(
+                "has a store of {found} shards, which cannot be used with {}",
+                shards.0
+            ));
+        }
     }
-    let positions = positions(&server, shards).await.map_err(unusable)?;
-    Ok(Store::from(Redis {
-        server,
-        scripts: Scripts::default(),
+    let positions = positions(&nodes, shards).await.map_err(unusable)?;
+    let redis = Redis {
+        live: Live::follow(nodes.clone(), positions),
+        nodes,
+        scripts,
         shards,
         time: settings.time,
         retry: settings.retry,
-        live: Live::follow(client, positions),
-    }))
-}
-
-/// The server's main version; Valkey tells the Redis version that it speaks for.
-async fn version(server: &Server) -> Result<u64, StoreError> {
-    let info: String = server.ask(cmd("INFO").arg("server")).await?;
-    let line = info
-        .lines()
-        .find_map(|line| line.strip_prefix("redis_version:"));
-    let main = line.and_then(|version| version.split('.').next());
-    Ok(main.and_then(|main| main.parse().ok()).unwrap_or(0))
-}
-
-/// Format and number of shards, which a new store gets here.
-async fn meta(server: &Server, shards: Shards) -> Result<(u64, u64), StoreError> {
-    let mut read = cmd("HMGET");
-    read.arg(META).arg("format").arg("shards");
-    if let (Some(format), Some(shards)) = server.ask(&read).await? {
-        return Ok((format, shards));
-    }
-    let mut make = pipe();
-    make.atomic();
-    make.hset_nx(META, "format", FORMAT).ignore();
-    make.hset_nx(META, "shards", shards.0).ignore();
-    make.add_command(read);
-    let [made] = server.ask(&make).await?;
-    Ok(made)
-}
-
-/// Where each shard's news end now.
-async fn positions(
-    server: &Server,
-    shards: Shards,
-) -> Result<BTreeMap<String, String>, StoreError> {
-    let streams: Vec<_> = shards.all().map(|shard| shard.key("news")).collect();
-    let mut newest = pipe();
-    for stream in &streams {
-        newest.xrevrange_count(stream, "+", "-", 1);
-    }
-    let newest: Vec<StreamRangeReply> = server.ask(&newest).await?;
-    let last = |reply: StreamRangeReply| {
-        let newest = reply.ids.into_iter().next();
-        newest.map_or_else(|| "0-0".to_owned(), |entry| entry.id)
     };
-    Ok(streams
+    let condition = redis.stand().await.map_err(unusable)?;
+    tracing::info!("the store: {}", condition.promise);
+    for complaint in condition.complaints {
+        tracing::warn!("the store: {complaint}");
+    }
+    Ok(Store::from(redis))
+}
+
+/// The first shard of each server.
+fn first_shards(nodes: &Nodes) -> Vec<Shard> {
+    let homes = nodes.homes().nodes();
+    let first = homes
         .into_iter()
-        .zip(newest.into_iter().map(last))
+        .filter_map(|(_, shards)| shards.into_iter().next());
+    first.collect()
+}
+
+/// The servers' lowest main version; Valkey tells the Redis version that it speaks for.
+async fn version(nodes: &Nodes) -> Result<u64, StoreError> {
+    let infos = first_shards(nodes)
+        .into_iter()
+        .map(|shard| (shard, cmd("INFO").arg("server").take()));
+    let infos: Vec<Option<String>> = nodes.ask_reachable(infos.collect()).await?;
+    let versions = infos.iter().flatten().map(|info| {
+        let line = info
+            .lines()
+            .find_map(|line| line.strip_prefix("redis_version:"));
+        let main = line.and_then(|version| version.split('.').next());
+        main.and_then(|main| main.parse().ok()).unwrap_or(0)
+    });
+    Ok(versions.min().unwrap_or(0))
+}
+
+/// What masters the store was made for, where that are others than these. A new store gets a record of these.
+async fn layout(nodes: &Nodes, masters: &str) -> Result<Option<String>, StoreError> {
+    // In a cluster the cluster knows.
+    if nodes.is_cluster() {
+        return Ok(None);
+    }
+    let shards = first_shards(nodes);
+    let note = shards.iter().map(|shard| {
+        let mut note = cmd("SETNX");
+        (*shard, note.arg(LAYOUT).arg(masters).take())
+    });
+    let read = shards
+        .iter()
+        .map(|shard| (*shard, cmd("GET").arg(LAYOUT).take()));
+    let found: Vec<Option<redis::Value>> = nodes.ask_reachable(note.chain(read).collect()).await?;
+    let found = found.into_iter().skip(shards.len()).flatten();
+    for found in found {
+        let found: String = redis::from_redis_value(found).map_err(super::unreadable)?;
+        if found != masters {
+            return Ok(Some(found));
+        }
+    }
+    Ok(None)
+}
+
+/// Format and number of shards as each shard has them; a new one gets them here.
+async fn metas(nodes: &Nodes, shards: Shards) -> Result<Vec<(u64, u64)>, StoreError> {
+    let commands = shards.all().flat_map(|shard| {
+        let meta = shard.key("meta");
+        let note = |field: &str, value: u64| {
+            let mut note = cmd("HSETNX");
+            (shard, note.arg(&meta).arg(field).arg(value).take())
+        };
+        let read = cmd("HMGET").arg(&meta).arg("format").arg("shards").take();
+        [
+            note("format", FORMAT),
+            note("shards", u64::from(shards.0)),
+            (shard, read),
+        ]
+    });
+    let answers: Vec<Option<redis::Value>> = nodes.ask_reachable(commands.collect()).await?;
+    let metas = answers.into_iter().skip(2).step_by(3).flatten();
+    metas
+        .map(|meta| redis::from_redis_value(meta).map_err(super::unreadable))
+        .collect()
+}
+
+/// Where the news of each shard that can be reached end now.
+async fn positions(nodes: &Nodes, shards: Shards) -> Result<BTreeMap<Shard, String>, StoreError> {
+    let newest = shards.all().map(|shard| (shard, end_of(shard)));
+    let newest: Vec<Option<StreamRangeReply>> = nodes.ask_reachable(newest.collect()).await?;
+    let known = shards.all().zip(newest);
+    Ok(known
+        .filter_map(|(shard, newest)| Some((shard, end(newest?))))
         .collect())
 }

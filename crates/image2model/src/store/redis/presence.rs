@@ -3,15 +3,17 @@
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
-use redis::{cmd, pipe};
+use redis::{FromRedisValue, Value, cmd};
 use serde::Deserialize;
 
-use super::{Redis, keys::WORKERS, queries::server_time, unreadable};
+use super::{Redis, queries::server_time, unreadable};
 use crate::{
     job::{Queue, WorkerId},
     store::{Presence, StoreError, WorkerLoad, WorkerReport},
 };
 
+/// The key of the register, in the first shard.
+const WORKERS: &str = "workers";
 /// Milliseconds after which a silent worker is forgotten.
 const SILENCE: i64 = 30_000;
 /// Milliseconds after which its report is deleted, too: late enough that no report is on its way any more.
@@ -27,24 +29,32 @@ struct Report {
 impl Presence for Redis {
     async fn report(&self, report: WorkerReport) -> Result<(), StoreError> {
         let text = serde_json::to_string(&report).map_err(unreadable)?;
-        let mut note = self.scripts.report.key(WORKERS);
+        let shard = self.shards.first();
+        let mut note = self.scripts.report.call();
+        note.key(shard.key(WORKERS));
         note.arg(report.worker).arg(text).arg(self.time.given());
-        self.server.ask(&note).await
+        self.nodes.ask(shard, note.cmd()).await
     }
 
     async fn forget(&self, worker: &WorkerId) -> Result<(), StoreError> {
-        self.server
-            .ask(cmd("HDEL").arg(WORKERS).arg(&worker.0))
-            .await
+        let shard = self.shards.first();
+        let mut forget = cmd("HDEL");
+        forget.arg(shard.key(WORKERS)).arg(&worker.0);
+        self.nodes.ask(shard, forget).await
     }
 
     async fn workers(&self) -> Result<Vec<WorkerReport>, StoreError> {
-        let mut read = pipe();
-        read.cmd("TIME").hgetall(WORKERS);
-        let (time, kept): ((i64, i64), BTreeMap<String, String>) = self.server.ask(&read).await?;
+        let shard = self.shards.first();
+        let all = cmd("HGETALL").arg(shard.key(WORKERS)).take();
+        let read = vec![(shard, cmd("TIME")), (shard, all)];
+        let [time, kept] = <[Value; 2]>::try_from(self.nodes.ask_all(read).await?)
+            .map_err(|_| unreadable("half an answer"))?;
+        let time = FromRedisValue::from_redis_value(time).map_err(unreadable)?;
+        let kept: BTreeMap<String, String> =
+            FromRedisValue::from_redis_value(kept).map_err(unreadable)?;
         let now = self.time.or(server_time(time)).0;
         let (mut reports, mut gone) = (Vec::new(), cmd("HDEL"));
-        gone.arg(WORKERS);
+        gone.arg(shard.key(WORKERS));
         let mut any_gone = false;
         for (worker, text) in kept {
             let (seen, text) = text.split_once(' ').unwrap_or_default();
@@ -57,7 +67,7 @@ impl Presence for Redis {
             }
         }
         if any_gone {
-            self.server.ask::<()>(&gone).await?;
+            self.nodes.ask::<()>(shard, gone).await?;
         }
         Ok(reports)
     }

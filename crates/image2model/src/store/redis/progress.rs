@@ -26,7 +26,7 @@ impl Redis {
 
     async fn note_of_job(&self, job: JobId, updates: Vec<Progress>) -> Result<(), StoreError> {
         let shard = self.shards.of(job);
-        let mut note = self.scripts.progress.prepare_invoke();
+        let mut note = self.scripts.progress.call();
         note.key(shard.key("leases")).key(shard.key("news"));
         for update in updates {
             let (item, percent, step) = (update.item.number(), update.percent, update.step);
@@ -42,7 +42,7 @@ impl Redis {
             };
             note.arg(serde_json::to_string(&[told]).map_err(unreadable)?);
         }
-        self.server.ask(&note).await
+        self.nodes.ask(shard, note.cmd()).await
     }
 
     /// Of items that have not ended.
@@ -57,10 +57,11 @@ impl Redis {
             return Ok(Vec::new());
         }
         let mut read = cmd("MGET");
+        let shard = self.shards.of(id);
         for item in &running {
-            read.arg(self.shards.of(id).progress(id, *item));
+            read.arg(shard.progress(id, *item));
         }
-        let kept: Vec<Option<String>> = self.server.ask(&read).await?;
+        let kept: Vec<Option<String>> = self.nodes.ask(shard, read).await?;
         let progress = |(item, kept): (u8, Option<String>)| {
             let kept = kept?;
             let (percent, step) = kept.split_once(' ')?;

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use redis::{Pipeline, cmd, pipe};
+use redis::{Cmd, cmd};
 
-use super::{Redis, entry::task, unreadable};
+use super::{Redis, unreadable};
 use crate::{
     job::{FileRecord, Job, JobId, Owner, Task, TaskId, Timestamp},
     store::{Cursor, Page, StoreError},
@@ -20,16 +20,13 @@ impl Redis {
         Ok(self.many(&[id]).await?.pop().flatten())
     }
 
-    /// In one round trip, in the order asked.
+    /// In one round trip to each server, in the order asked.
     pub(super) async fn many(&self, ids: &[JobId]) -> Result<Vec<Option<Job>>, StoreError> {
-        if ids.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut read = pipe();
-        for id in ids {
-            read.hget(self.shards.of(*id).job(*id), "job");
-        }
-        let records: Vec<Option<String>> = self.server.ask(&read).await?;
+        let read = ids.iter().map(|id| {
+            let shard = self.shards.of(*id);
+            (shard, cmd("HGET").arg(shard.job(*id)).arg("job").take())
+        });
+        let records: Vec<Option<String>> = self.nodes.ask_all(read.collect()).await?;
         let parse = |record: String| serde_json::from_str(&record).map_err(unreadable);
         records
             .into_iter()
@@ -37,17 +34,10 @@ impl Redis {
             .collect()
     }
 
-    /// Record and lease are read at one moment.
+    /// Read with its job, at one moment.
     pub(super) async fn task_of(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
-        let (shard, name) = (self.shards.of(id.job), id.to_string());
-        let mut read = pipe();
-        read.atomic()
-            .hget(shard.key("tasks"), &name)
-            .hget(shard.key("leases"), &name);
-        let (record, lease): (Option<String>, Option<String>) = self.server.ask(&read).await?;
-        record
-            .map(|record| task(&record, lease.as_ref()))
-            .transpose()
+        let loaded = self.load(id.job, &[]).await?;
+        Ok(loaded.entry.and_then(|entry| entry.task(id).cloned()))
     }
 
     /// Every shard's part of the page, merged.
@@ -78,26 +68,21 @@ impl Redis {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Vec<(Timestamp, JobId)>, StoreError> {
-        let mut read = pipe();
+        let mut read = Vec::new();
         for shard in self.shards.all() {
             let key = shard.owner(owner);
             if let Some(Cursor { created, .. }) = after {
                 // Those of the cursor's own millisecond, to be told apart by their ids.
-                newest(
-                    &mut read,
-                    &key,
-                    &created.0.to_string(),
-                    &created.0.to_string(),
-                    None,
-                );
+                let own = created.0.to_string();
+                read.push((shard, newest(&key, &own, &own, None)));
             }
             let from = after.map_or_else(
                 || "+inf".to_owned(),
                 |after| format!("({}", after.created.0),
             );
-            newest(&mut read, &key, &from, "-inf", Some(limit));
+            read.push((shard, newest(&key, &from, "-inf", Some(limit))));
         }
-        let parts: Vec<Vec<(String, f64)>> = self.server.ask(&read).await?;
+        let parts: Vec<Vec<(String, f64)>> = self.nodes.ask_all(read).await?;
         let mut found = Vec::new();
         for (id, created) in parts.into_iter().flatten() {
             let job = (Timestamp(created as i64), id.parse().map_err(unreadable)?);
@@ -114,20 +99,16 @@ impl Redis {
         before: Timestamp,
         limit: usize,
     ) -> Result<Vec<JobId>, StoreError> {
-        let mut read = pipe();
-        for shard in self.shards.all() {
-            read.cmd("ZRANGE")
-                .arg(shard.key("ended"))
-                .arg("-inf")
-                .arg(format!("({}", before.0))
-                .arg("BYSCORE")
-                .arg("LIMIT")
-                .arg(0)
-                .arg(limit)
-                .arg("WITHSCORES");
-        }
-        let parts: Vec<Vec<(String, f64)>> = self.server.ask(&read).await?;
-        let mut ended: Vec<_> = parts.into_iter().flatten().collect();
+        let read = self.shards.all().map(|shard| {
+            let mut ended = cmd("ZRANGE");
+            ended.arg(shard.key("ended")).arg("-inf");
+            ended.arg(format!("({}", before.0)).arg("BYSCORE");
+            ended.arg("LIMIT").arg(0).arg(limit).arg("WITHSCORES");
+            (shard, ended)
+        });
+        let parts: Vec<Option<Vec<(String, f64)>>> =
+            self.nodes.ask_reachable(read.collect()).await?;
+        let mut ended: Vec<_> = parts.into_iter().flatten().flatten().collect();
         ended.sort_by(|(_, a), (_, b)| a.total_cmp(b));
         ended.truncate(limit);
         let ids = ended.into_iter().map(|(id, _)| id.parse());
@@ -162,24 +143,25 @@ impl Redis {
         Ok(files.find(|file| file.name == name).map(|file| (id, file)))
     }
 
-    /// The key lies in a shard, as what it stands for does.
+    /// To each server.
     pub(super) async fn write_ping(&self) -> Result<(), StoreError> {
-        let shards = self.shards.all();
-        let Some(shard) = shards.last() else {
-            return Ok(());
-        };
-        self.server
-            .ask(cmd("SET").arg(shard.key("ping")).arg("1"))
-            .await
+        let homes = self.nodes.homes();
+        let write = homes.nodes().into_iter().filter_map(|(_, shards)| {
+            let shard = shards.into_iter().next()?;
+            Some((shard, cmd("SET").arg(shard.key("ping")).arg("1").take()))
+        });
+        let written: Vec<Option<()>> = self.nodes.ask_reachable(write.collect()).await?;
+        drop(written);
+        Ok(())
     }
 }
 
 /// Members from the highest score down.
-fn newest(read: &mut Pipeline, key: &str, from: &str, to: &str, limit: Option<usize>) {
-    let command = read.cmd("ZRANGE").arg(key).arg(from).arg(to);
-    command.arg("BYSCORE").arg("REV");
+fn newest(key: &str, from: &str, to: &str, limit: Option<usize>) -> Cmd {
+    let mut newest = cmd("ZRANGE");
+    newest.arg(key).arg(from).arg(to).arg("BYSCORE").arg("REV");
     if let Some(limit) = limit {
-        command.arg("LIMIT").arg(0).arg(limit);
+        newest.arg("LIMIT").arg(0).arg(limit);
     }
-    command.arg("WITHSCORES");
+    newest.arg("WITHSCORES").take()
 }

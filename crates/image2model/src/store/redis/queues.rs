@@ -2,74 +2,104 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redis::pipe;
+use redis::{FromRedisValue, Value, cmd};
 
 use super::{
     Redis,
     entry::task,
     keys::{Shard, lane_of},
     queries::server_time,
+    unreadable,
 };
 use crate::{
     job::{Lane, Queue, Task, TaskId, Timestamp},
     store::{Depth, StoreError},
 };
 
-/// A queue and lane that a shard has seen tasks of.
-pub(super) type Seen = (Shard, Queue, Lane);
+/// A queue and lane that a shard has seen tasks of, and the time there.
+pub(super) struct Seen {
+    pub(super) shard: Shard,
+    pub(super) queue: Queue,
+    pub(super) lane: Lane,
+    pub(super) now: Timestamp,
+}
 
 impl Redis {
-    /// Where tasks may be, and the server's time.
-    pub(super) async fn seen(&self) -> Result<(Vec<Seen>, Timestamp), StoreError> {
-        let mut read = pipe();
-        read.cmd("TIME");
-        for shard in self.shards.all() {
-            read.smembers(shard.key("lanes"));
+    /// Where tasks may be, of shards that can be reached.
+    pub(super) async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
+        let lanes = self.shards.all().map(|shard| {
+            let mut lanes = cmd("SMEMBERS");
+            lanes.arg(shard.key("lanes"));
+            (shard, lanes)
+        });
+        let times = self.shards.all().map(|shard| (shard, cmd("TIME")));
+        let mut lanes: Vec<Option<Value>> = self
+            .nodes
+            .ask_reachable(lanes.chain(times).collect())
+            .await?;
+        let times = lanes.split_off(lanes.len() / 2);
+        let mut seen = Vec::new();
+        for ((shard, lanes), time) in self.shards.all().zip(lanes).zip(times) {
+            let (Some(lanes), Some(time)) = (lanes, time) else {
+                continue;
+            };
+            let now = self.time.or(server_time(parsed(time)?));
+            let known = parsed::<BTreeSet<String>>(lanes)?;
+            let known = known.iter().filter_map(|name| lane_of(name));
+            seen.extend(known.map(|(queue, lane)| Seen {
+                shard,
+                queue,
+                lane,
+                now,
+            }));
         }
-        let (time, lanes): ([(i64, i64); 1], Vec<BTreeSet<String>>) =
-            self.server.ask_both(&read, 1).await?;
-        let [time] = time;
-        let seen = self
-            .shards
-            .all()
-            .zip(&lanes)
-            .flat_map(|(shard, names)| names.iter().map(move |name| (shard, name)))
-            .filter_map(|(shard, name)| lane_of(name).map(|(queue, lane)| (shard, queue, lane)))
-            .collect();
-        Ok((seen, self.time.or(server_time(time))))
+        Ok(seen)
     }
 
     pub(super) async fn all_depths(&self) -> Result<BTreeMap<(Queue, Lane), Depth>, StoreError> {
-        let (seen, _) = self.seen().await?;
+        let seen = self.seen().await?;
         let mut depths: BTreeMap<(Queue, Lane), Depth> = BTreeMap::new();
-        if seen.is_empty() {
-            return Ok(depths);
-        }
-        let mut read = pipe();
-        for (shard, queue, lane) in &seen {
-            for set in ["ready", "delayed", "leased", "dead"] {
-                read.zcard(shard.lane(set, *queue, lane));
+        let mut read = Vec::new();
+        for Seen {
+            shard, queue, lane, ..
+        } in &seen
+        {
+            let set = |set| shard.lane(set, *queue, lane);
+            for counted in ["ready", "delayed", "leased", "dead"] {
+                read.push((*shard, cmd("ZCARD").arg(set(counted)).take()));
             }
+            let oldest = cmd("ZRANGE")
+                .arg(set("age"))
+                .arg(0)
+                .arg(0)
+                .arg("WITHSCORES")
+                .take();
+            read.push((*shard, oldest));
         }
-        for (shard, queue, lane) in &seen {
-            read.zrange_withscores(shard.lane("age", *queue, lane), 0, 0);
-        }
-        let (counts, ages): (Vec<u64>, Vec<Vec<(String, f64)>>) =
-            self.server.ask_both(&read, 4 * seen.len()).await?;
-        let parts = counts.chunks_exact(4).zip(&ages);
-        for ((_, queue, lane), (counts, age)) in seen.into_iter().zip(parts) {
-            let [ready, delayed, leased, dead] = *counts else {
+        let answers: Vec<Option<Value>> = self.nodes.ask_reachable(read).await?;
+        for (seen, answers) in seen.into_iter().zip(answers.chunks_exact(5)) {
+            let Some(answers) = answers.iter().cloned().collect::<Option<Vec<_>>>() else {
+                continue;
+            };
+            let (counts, age) = answers.split_at(4);
+            let counts: Vec<u64> = parsed(Value::Array(counts.to_vec()))?;
+            let age: Vec<Vec<(String, f64)>> = parsed(Value::Array(age.to_vec()))?;
+            let [ready, delayed, leased, dead] = *counts.as_slice() else {
                 continue;
             };
             if ready + delayed + leased + dead == 0 {
                 continue;
             }
-            let depth = depths.entry((queue, lane)).or_default();
+            let depth = depths.entry((seen.queue, seen.lane)).or_default();
             depth.ready += ready;
             depth.delayed += delayed;
             depth.leased += leased;
             depth.dead += dead;
-            let oldest = age.first().map(|(_, enqueued)| *enqueued as i64);
+            let oldest = age
+                .iter()
+                .flatten()
+                .next()
+                .map(|(_, enqueued)| *enqueued as i64);
             depth.oldest = [depth.oldest, oldest].into_iter().flatten().min();
         }
         Ok(depths)
@@ -78,54 +108,62 @@ impl Redis {
     /// The rank in its shard, times the shards: an estimate where there are several.
     pub(super) async fn position_of(&self, id: &TaskId) -> Result<Option<u64>, StoreError> {
         let (shard, name) = (self.shards.of(id.job), id.to_string());
-        let mut read = pipe();
-        read.hget(shard.key("tasks"), &name)
-            .hget(shard.key("places"), &name);
-        let (record, place): (Option<String>, Option<String>) = self.server.ask(&read).await?;
-        let (Some(record), Some(place)) = (record, place) else {
+        let field = |key: &str| (shard, cmd("HGET").arg(shard.key(key)).arg(&name).take());
+        let read = vec![field("tasks"), field("places")];
+        let answers: Vec<Option<String>> = self.nodes.ask_all(read).await?;
+        let [Some(record), Some(place)] = answers.as_slice() else {
             return Ok(None);
         };
-        let task = task(&record, None)?;
+        let task = task(record, None)?;
         let place = place.split(':').next().unwrap_or_default();
-        let mut rank = redis::cmd("ZRANK");
+        let mut rank = cmd("ZRANK");
         rank.arg(shard.lane("ready", task.queue, &task.lane))
             .arg(format!("{place} {name}"));
-        let rank: Option<u64> = self.server.ask(&rank).await?;
+        let rank: Option<u64> = self.nodes.ask(shard, rank).await?;
         Ok(rank.map(|rank| rank * u64::from(self.shards.0)))
     }
 
     pub(super) async fn newest_dead(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
-        let (seen, _) = self.seen().await?;
-        if seen.is_empty() || limit == 0 {
+        if limit == 0 {
             return Ok(Vec::new());
         }
-        let last = isize::try_from(limit).unwrap_or(isize::MAX) - 1;
-        let mut read = pipe();
-        for (shard, queue, lane) in &seen {
-            read.zrevrange_withscores(shard.lane("dead", *queue, lane), 0, last);
-        }
-        let parts: Vec<Vec<(String, f64)>> = self.server.ask(&read).await?;
+        let seen = self.seen().await?;
+        let read = seen.iter().map(
+            |Seen {
+                 shard, queue, lane, ..
+             }| {
+                let mut newest = cmd("ZREVRANGE");
+                newest
+                    .arg(shard.lane("dead", *queue, lane))
+                    .arg(0)
+                    .arg(limit - 1);
+                (*shard, newest.arg("WITHSCORES").take())
+            },
+        );
+        let parts: Vec<Option<Vec<(String, f64)>>> =
+            self.nodes.ask_reachable(read.collect()).await?;
         let mut found: Vec<(i64, Shard, String)> = seen
             .iter()
             .zip(parts)
-            .flat_map(|((shard, ..), part)| {
-                part.into_iter().map(|(id, at)| (at as i64, *shard, id))
+            .flat_map(|(seen, part)| {
+                let part = part.unwrap_or_default().into_iter();
+                part.map(|(id, at)| (at as i64, seen.shard, id))
             })
             .collect();
         found.sort_unstable_by(|a, b| b.cmp(a));
         found.truncate(limit);
-        if found.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut read = pipe();
-        for (_, shard, id) in &found {
-            read.hget(shard.key("tasks"), id);
-        }
-        let records: Vec<Option<String>> = self.server.ask(&read).await?;
+        let read = found
+            .iter()
+            .map(|(_, shard, id)| (*shard, cmd("HGET").arg(shard.key("tasks")).arg(id).take()));
+        let records: Vec<Option<String>> = self.nodes.ask_all(read.collect()).await?;
         records
             .iter()
             .flatten()
             .map(|record| task(record, None))
             .collect()
     }
+}
+
+fn parsed<T: FromRedisValue>(answer: Value) -> Result<T, StoreError> {
+    T::from_redis_value(answer).map_err(unreadable)
 }

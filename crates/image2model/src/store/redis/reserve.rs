@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use redis::pipe;
+use redis::{FromRedisValue, Value, cmd};
 
 use super::{
     Redis,
@@ -35,37 +35,51 @@ impl Redis {
     ) -> Result<Vec<Reserved>, StoreError> {
         let shards: Vec<_> = self.shards.all().collect();
         if let [only] = shards.as_slice() {
-            return self.reserve_from(*only, ask, ask.limit, 0.0).await;
+            return self.reserve_from(&[(*only, ask.limit)], ask, 0.0).await;
         }
         let Look { shares, served } = self.look(&shards, ask).await?;
         let seen: usize = shares.values().sum();
-        let calls = shares
-            .into_iter()
-            .map(|(shard, share)| self.reserve_from(shard, ask, share, served));
-        let mut reserved = futures::future::try_join_all(calls).await?.concat();
+        let shares: Vec<_> = shares.into_iter().collect();
+        let mut reserved = self.reserve_from(&shares, ask, served).await?;
         if reserved.len() == seen {
             return Ok(reserved);
         }
         let first = fastrand::usize(..shards.len());
         for shard in shards.iter().cycle().skip(first).take(shards.len()) {
             let rest = ask.limit - reserved.len();
-            reserved.extend(self.reserve_from(*shard, ask, rest, served).await?);
+            if rest > 0 {
+                reserved.extend(self.reserve_from(&[(*shard, rest)], ask, served).await?);
+            }
         }
         Ok(reserved)
     }
 
     async fn look(&self, shards: &[Shard], ask: &Reserve) -> Result<Look, StoreError> {
         let last = isize::try_from(ask.limit).unwrap_or(isize::MAX) - 1;
-        let mut look = pipe();
-        for shard in shards {
-            look.zrange_withscores(shard.lane("ready", ask.queue, &ask.lane), 0, last);
-        }
-        for shard in shards {
-            look.hget(shard.key("served"), lane_name(ask.queue, &ask.lane));
-        }
-        let (heads, served) = self.server.ask_both(&look, shards.len()).await?;
-        let heads: Vec<Vec<(String, f64)>> = heads;
-        let served: Vec<Option<f64>> = served;
+        let head = |shard: &Shard| {
+            let mut head = cmd("ZRANGE");
+            head.arg(shard.lane("ready", ask.queue, &ask.lane))
+                .arg(0)
+                .arg(last)
+                .arg("WITHSCORES");
+            (*shard, head)
+        };
+        let served = |shard: &Shard| {
+            let mut served = cmd("HGET");
+            served
+                .arg(shard.key("served"))
+                .arg(lane_name(ask.queue, &ask.lane));
+            (*shard, served)
+        };
+        let look = shards
+            .iter()
+            .map(head)
+            .chain(shards.iter().map(served))
+            .collect();
+        let mut heads: Vec<Option<Value>> = self.nodes.ask_reachable(look).await?;
+        let served = heads.split_off(shards.len());
+        let heads: Vec<Vec<(String, f64)>> = given(heads)?;
+        let served: Vec<Option<f64>> = given(served)?;
         let mut first: Vec<_> = shards
             .iter()
             .zip(heads)
@@ -80,43 +94,57 @@ impl Redis {
         Ok(Look { shares, served })
     }
 
+    /// So many of each of these shards, as far as they have them and can be reached: what some shards hand out must
+    /// not be lost with the others.
     async fn reserve_from(
         &self,
-        shard: Shard,
+        shares: &[(Shard, usize)],
         ask: &Reserve,
-        limit: usize,
         served: f64,
     ) -> Result<Vec<Reserved>, StoreError> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
-        let lane = |set| shard.lane(set, ask.queue, &ask.lane);
-        let mut reserve = self.scripts.reserve.prepare_invoke();
-        for key in ["tasks", "leases", "served"] {
-            reserve.key(shard.key(key));
-        }
-        for set in ["ready", "leased", "age", "flows"] {
-            reserve.key(lane(set));
-        }
-        reserve
-            .arg(lane_name(ask.queue, &ask.lane))
-            .arg(serde_json::to_string(&ask.worker).map_err(unreadable)?)
-            .arg(u64::try_from(ask.lease.as_millis()).unwrap_or(u64::MAX))
-            .arg(self.time.given())
-            .arg(served);
-        for _ in 0..limit {
-            reserve.arg(uuid::Uuid::new_v4().simple().to_string());
-        }
-        let answer: Vec<String> = self.server.ask(&reserve).await?;
-        let [until, tasks @ ..] = answer.as_slice() else {
-            return Err(unreadable("no time"));
+        let worker = serde_json::to_string(&ask.worker).map_err(unreadable)?;
+        let call = |(shard, share): &(Shard, usize)| {
+            let lane = |set| shard.lane(set, ask.queue, &ask.lane);
+            let mut reserve = self.scripts.reserve.call();
+            for key in ["tasks", "leases", "served"] {
+                reserve.key(shard.key(key));
+            }
+            for set in ["ready", "leased", "age", "flows"] {
+                reserve.key(lane(set));
+            }
+            reserve
+                .arg(lane_name(ask.queue, &ask.lane))
+                .arg(&worker)
+                .arg(u64::try_from(ask.lease.as_millis()).unwrap_or(u64::MAX))
+                .arg(self.time.given())
+                .arg(served);
+            for _ in 0..*share {
+                reserve.arg(uuid::Uuid::new_v4().simple().to_string());
+            }
+            (*shard, reserve.cmd())
         };
-        let until = Timestamp(until.parse().map_err(unreadable)?);
-        tasks
-            .chunks_exact(2)
-            .map(|pair| reserved(pair, ask, until))
-            .collect()
+        let calls = shares.iter().map(call).collect();
+        let answers: Vec<Option<Vec<String>>> = self.nodes.ask_once(calls).await?;
+        let mut all = Vec::new();
+        for answer in answers.iter().flatten() {
+            let [until, tasks @ ..] = answer.as_slice() else {
+                return Err(unreadable("no time"));
+            };
+            let until = Timestamp(until.parse().map_err(unreadable)?);
+            for pair in tasks.chunks_exact(2) {
+                all.push(reserved(pair, ask, until)?);
+            }
+        }
+        Ok(all)
     }
+}
+
+/// Answers of some kind; those that did not come are as if there was nothing.
+fn given<T: FromRedisValue + Default>(answers: Vec<Option<Value>>) -> Result<Vec<T>, StoreError> {
+    let parsed =
+        |answer: Option<Value>| answer.map_or_else(|| Ok(T::default()), T::from_redis_value);
+    let all = answers.into_iter().map(parsed).collect::<Result<_, _>>();
+    all.map_err(unreadable)
 }
 
 fn reserved(pair: &[String], ask: &Reserve, until: Timestamp) -> Result<Reserved, StoreError> {

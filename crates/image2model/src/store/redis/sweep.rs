@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use redis::pipe;
+use redis::cmd;
 
-use super::{Redis, queues::Seen, transitions};
+use super::{Redis, entry::Writing, queues::Seen, transitions};
 use crate::{
-    job::{JobId, TaskId, Timestamp},
+    job::{JobId, TaskId},
     store::{StoreError, Swept},
 };
 
@@ -17,13 +17,13 @@ const AT_ONCE: usize = 64;
 
 impl Redis {
     pub(super) async fn sweep_all(&self) -> Result<Swept, StoreError> {
-        let (seen, now) = self.seen().await?;
+        let seen = self.seen().await?;
         let mut all = Swept::default();
         if seen.is_empty() {
             return Ok(all);
         }
         loop {
-            let (due, full) = self.due(&seen, now).await?;
+            let (due, full) = self.due(&seen).await?;
             let swept = self.sweep_jobs(due).await?;
             all.promoted += swept.promoted;
             all.expired_leases += swept.expired_leases;
@@ -37,25 +37,26 @@ impl Redis {
     }
 
     /// Due tasks by job, the first due first, and whether there may be more.
-    async fn due(
-        &self,
-        seen: &[Seen],
-        now: Timestamp,
-    ) -> Result<(BTreeMap<JobId, Vec<TaskId>>, bool), StoreError> {
-        let mut read = pipe();
-        for (shard, queue, lane) in seen {
-            for set in ["delayed", "leased"] {
-                read.cmd("ZRANGE")
-                    .arg(shard.lane(set, *queue, lane))
-                    .arg("-inf")
-                    .arg(now.0)
-                    .arg("BYSCORE")
-                    .arg("LIMIT")
-                    .arg(0)
-                    .arg(CHUNK);
-            }
-        }
-        let parts: Vec<Vec<String>> = self.server.ask(&read).await?;
+    async fn due(&self, seen: &[Seen]) -> Result<(BTreeMap<JobId, Vec<TaskId>>, bool), StoreError> {
+        let due = |set,
+                   Seen {
+                       shard,
+                       queue,
+                       lane,
+                       now,
+                   }: &Seen| {
+            let mut due = cmd("ZRANGE");
+            due.arg(shard.lane(set, *queue, lane))
+                .arg("-inf")
+                .arg(now.0);
+            due.arg("BYSCORE").arg("LIMIT").arg(0).arg(CHUNK);
+            (*shard, due)
+        };
+        let read = seen
+            .iter()
+            .flat_map(|seen| ["delayed", "leased"].map(|set| due(set, seen)));
+        let parts: Vec<Option<Vec<String>>> = self.nodes.ask_reachable(read.collect()).await?;
+        let parts: Vec<_> = parts.into_iter().flatten().collect();
         let full = parts.iter().any(|part| part.len() == CHUNK);
         let mut jobs: BTreeMap<JobId, Vec<TaskId>> = BTreeMap::new();
         for name in parts.iter().flatten() {
@@ -90,7 +91,7 @@ impl Redis {
             .iter()
             .filter_map(|task| task.work.generated())
             .collect();
-        self.transact_knowing(id, &items, |entry, now| {
+        self.transact_with(id, &items, Writing::Plain, |entry, now| {
             transitions::sweep(entry, tasks, &self.retry, now)
         })
         .await

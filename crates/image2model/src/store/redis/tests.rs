@@ -238,7 +238,7 @@ async fn every_key_carries_its_shard() {
     store.jobs.ping().await.unwrap();
     let keys: Vec<String> = ask(&server, &["KEYS", "*"]);
     let untagged = keys.iter().filter(|key| !key.starts_with("i2m:{"));
-    assert_eq!(untagged.collect::<Vec<_>>(), ["i2m:meta"]);
+    assert_eq!(untagged.collect::<Vec<_>>(), ["i2m:masters"]);
     let depths = store.jobs.depths().await.unwrap();
     let depth = &depths[&(Queue::ModelGeneration, Lane::local())];
     assert_eq!((depth.ready, depth.leased), (40, 0));
@@ -254,11 +254,11 @@ async fn another_number_of_shards_is_refused() {
     opened(&server, 16).await;
     opened(&server, 16).await;
     let refused = refusal(settings(&server, 4)).await;
-    let expected = "has 16 shards and cannot be used with 4";
+    let expected = "has a store of 16 shards, which cannot be used with 4";
     assert!(refused.ends_with(expected), "{refused}");
-    ask::<()>(&server, &["HSET", "i2m:meta", "format", "7"]);
+    ask::<()>(&server, &["HSET", "i2m:{03}:meta", "format", "7"]);
     let refused = refusal(settings(&server, 16)).await;
-    assert!(refused.contains("has format version 7"), "{refused}");
+    assert!(refused.contains("of format version 7"), "{refused}");
 }
 
 #[tokio::test]

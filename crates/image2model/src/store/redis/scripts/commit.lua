@@ -1,11 +1,12 @@
 #!lua
 -- Writes what a transition decided, unless somebody changed the job or reserved one of its tasks since it was
--- loaded. Answers 1 when it is written, 0 when it must be decided anew.
+-- loaded. Answers 1 when it is written, 0 when it must be decided anew. A repeat, because the answer was lost, finds
+-- the next version there.
 -- Reads and writes: KEYS 1 job:<id> (hash), 2 tasks (hash), 3 leases (hash), 4 places (hash), 5 place (counter),
 --   7 lanes (set), 8 ended (sorted set), 9 owner:<owner> (sorted set), 10 news (stream), then for each queue and lane
 --   ready, delayed, leased, dead, age, flows (sorted sets), and progress:<id>:<item> of items that end
 -- Reads: KEYS 6 served (hash)
--- ARGV: the expected version ('' for no job), the number of expected leases, each as task and lease ('' for none),
+-- ARGV: the expected version ('' for no job), the next one, the number of expected leases, each as task and lease ('' for none),
 --   then operations, each a word and its arguments; a key is its number, a lane the number of its first key
 local JOB, TASKS, LEASES, PLACES, PLACE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local SERVED, LANES, NEWS = KEYS[6], KEYS[7], KEYS[10]
@@ -98,7 +99,10 @@ local operations = {
     end,
 }
 
-if (redis.call('HGET', JOB, 'v') or '') ~= arg() then
+local version, expected, next_version = redis.call('HGET', JOB, 'v') or '', arg(), arg()
+if version == next_version then
+    return 1
+elseif version ~= expected then
     return 0
 end
 for _ = 1, tonumber(arg()) do
@@ -111,6 +115,6 @@ while next_arg < #ARGV do
     operations[arg()]()
 end
 if redis.call('EXISTS', JOB) == 1 then
-    redis.call('HINCRBY', JOB, 'v', 1)
+    redis.call('HSET', JOB, 'v', next_version)
 end
 return 1

@@ -1,0 +1,82 @@
+//! What an error of a server means: for the next try, and for people.
+
+use redis::{ErrorKind, RedisError, ServerErrorKind};
+
+use super::node::{Acks, Unconfirmed};
+use crate::store::StoreError;
+
+const SILENT: &str = "Redis does not answer";
+const NO_HOME: &str = "no Redis has this part of the store";
+
+/// What another try can do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing.
+    Final,
+    /// It may find the server back, another one in its place, or the shard elsewhere.
+    Again,
+}
+
+pub(super) fn fate(error: &RedisError) -> Fate {
+    let again = match error.kind() {
+        ErrorKind::Server(kind) => matches!(
+            kind,
+            ServerErrorKind::Moved
+                | ServerErrorKind::Ask
+                | ServerErrorKind::TryAgain
+                | ServerErrorKind::ClusterDown
+                | ServerErrorKind::MasterDown
+                | ServerErrorKind::ReadOnly
+                | ServerErrorKind::BusyLoading
+        ),
+        ErrorKind::Io | ErrorKind::Parse => true,
+        ErrorKind::MasterNameNotFoundBySentinel | ErrorKind::ClusterConnectionNotFound => true,
+        _ => error.code() == Some("UNBLOCKED"),
+    };
+    if again { Fate::Again } else { Fate::Final }
+}
+
+/// The shard is just being moved, and for this command it lies there already.
+pub(super) fn moving_to(error: &RedisError) -> Option<(String, u16)> {
+    if error.kind() != ErrorKind::Server(ServerErrorKind::Ask) {
+        return None;
+    }
+    let (host, port) = error.redirect_node()?.0.rsplit_once(':')?;
+    Some((host.to_owned(), port.parse().ok()?))
+}
+
+/// The slots of a shard are nobody's, or its master is unknown.
+pub(super) fn no_home() -> RedisError {
+    RedisError::from((ErrorKind::ClusterConnectionNotFound, NO_HOME))
+}
+
+pub(super) fn unconfirmed(found: Unconfirmed, acks: Acks) -> StoreError {
+    let (found, wanted, seconds) = (found.replicas, acks.replicas, acks.timeout.as_secs_f64());
+    StoreError::Unavailable(format!(
+        "{found} of the {wanted} replicas that are wanted confirmed the write within {seconds} s"
+    ))
+}
+
+/// A short text without addresses or names; nothing was half written, since a script runs whole or not at all.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "it is what `map_err` hands over"
+)]
+pub(super) fn unavailable(error: RedisError) -> StoreError {
+    let why = match error.code() {
+        Some("OOM") => "Redis is out of memory",
+        Some("READONLY") => "Redis takes no writes",
+        Some("MISCONF") => "Redis cannot save to its disk",
+        Some("LOADING") => "Redis is loading its data",
+        Some("CLUSTERDOWN" | "MASTERDOWN") => NO_HOME,
+        Some("NOREPLICAS") => "too few replicas of Redis are there",
+        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => "Redis refuses this user",
+        Some(_) => return StoreError::Unavailable(format!("Redis answered: {error}")),
+        None if error.kind() == ErrorKind::ClusterConnectionNotFound => NO_HOME,
+        None if error.is_timeout() => SILENT,
+        None if error.is_connection_refusal() => "nothing listens at Redis's address",
+        None if error.is_io_error() => "the connection to Redis broke",
+        None => return StoreError::Unavailable(error.to_string()),
+    };
+    StoreError::Unavailable(why.to_owned())
+}

@@ -1,0 +1,88 @@
+//! What runs on the servers: sent to each once, then called by its hash.
+
+use redis::{Cmd, ToRedisArgs, cmd};
+
+pub(super) struct Scripts {
+    pub(super) load: Script,
+    pub(super) commit: Script,
+    pub(super) reserve: Script,
+    pub(super) progress: Script,
+    pub(super) report: Script,
+}
+
+pub(super) struct Script {
+    text: &'static str,
+    hash: String,
+}
+
+/// A call of a script: keys first, then arguments.
+pub(super) struct Call<'a> {
+    script: &'a Script,
+    keys: Vec<String>,
+    args: Vec<Vec<u8>>,
+}
+
+impl Default for Scripts {
+    fn default() -> Self {
+        Self {
+            load: Script::new(include_str!("scripts/load.lua")),
+            commit: Script::new(include_str!("scripts/commit.lua")),
+            reserve: Script::new(include_str!("scripts/reserve.lua")),
+            progress: Script::new(include_str!("scripts/progress.lua")),
+            report: Script::new(include_str!("scripts/report.lua")),
+        }
+    }
+}
+
+impl Scripts {
+    /// The commands by which a server gets to know all of them.
+    pub(super) fn loads(&self) -> Vec<Cmd> {
+        let all = [
+            &self.load,
+            &self.commit,
+            &self.reserve,
+            &self.progress,
+            &self.report,
+        ];
+        let load = |script: &Script| {
+            let mut load = cmd("SCRIPT");
+            load.arg("LOAD").arg(script.text);
+            load
+        };
+        all.map(load).into()
+    }
+}
+
+impl Script {
+    fn new(text: &'static str) -> Self {
+        let hash = redis::Script::new(text).get_hash().to_owned();
+        Self { text, hash }
+    }
+
+    pub(super) fn call(&self) -> Call<'_> {
+        Call {
+            script: self,
+            keys: Vec::new(),
+            args: Vec::new(),
+        }
+    }
+}
+
+impl Call<'_> {
+    pub(super) fn key(&mut self, key: String) -> &mut Self {
+        self.keys.push(key);
+        self
+    }
+
+    pub(super) fn arg(&mut self, arg: impl ToRedisArgs) -> &mut Self {
+        self.args.extend(arg.to_redis_args());
+        self
+    }
+
+    pub(super) fn cmd(&self) -> Cmd {
+        let mut call = cmd("EVALSHA");
+        call.arg(&self.script.hash).arg(self.keys.len());
+        call.arg(&self.keys).arg(&self.args);
+        call
+    }
+}
