@@ -13,6 +13,7 @@ mod memory;
 mod metrics;
 mod models_pass_outside_judges;
 mod page;
+mod redis_fleets;
 mod requirements;
 mod restart;
 mod shared_store;

@@ -1,4 +1,5 @@
-#[path = "../../../tests/it/support/redis.rs"]
+#[path = "../../../tests/it/support/redis/mod.rs"]
+#[expect(dead_code, unused_imports, reason = "what other tests include it for")]
 mod real;
 
 use std::{

@@ -13,7 +13,9 @@ use std::{
 
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
-pub(crate) use redis::RealServer;
+pub(crate) use redis::{
+    ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually,
+};
 pub(crate) use server::{Server, command, refusal, wrapped};
 
 /// The repository's root.

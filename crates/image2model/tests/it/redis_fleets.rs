@@ -1,0 +1,135 @@
+//! The fleets of Redis servers that other stories rely on: they come up, lose a primary and get whole again.
+
+use std::{
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use crate::support::{
+    ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually,
+};
+
+#[test]
+fn sentinels_replace_a_killed_primary() {
+    let begun = Instant::now();
+    let mut fleet = SentinelFleet::start(&["mymaster"], 2, 3);
+    println!("up after {:?}", begun.elapsed());
+    let before = fleet.primary("mymaster");
+    fleet.ask::<()>(before, &["SET", "kept", "1"]);
+    for replica in fleet.replicas("mymaster") {
+        eventually("a replica has what its primary has", || {
+            fleet.ask::<Option<String>>(replica, &["GET", "kept"])
+        });
+    }
+    assert_eq!(fleet.kill_primary("mymaster"), before);
+    let begun = Instant::now();
+    let after = fleet.wait_for_another("mymaster", before);
+    println!("another after {:?}", begun.elapsed());
+    assert_eq!(fleet.ask::<String>(after, &["GET", "kept"]), "1");
+    let begun = Instant::now();
+    fleet.restart(before);
+    fleet.wait_until_whole();
+    println!("whole after {:?}", begun.elapsed());
+    assert_eq!(fleet.primary("mymaster"), after);
+    assert!(fleet.replicas("mymaster").contains(&before));
+}
+
+#[test]
+fn three_primaries_share_their_sentinels() {
+    let begun = Instant::now();
+    let mut fleet = SentinelFleet::of(&SentinelShape {
+        masters: &["m1", "m2", "m3"],
+        replicas_each: 1,
+        sentinels: 3,
+        options: &["--requirepass", "secret"],
+        sentinel_options: &["--requirepass", "other"],
+    });
+    println!("up after {:?}", begun.elapsed());
+    let url = fleet.url();
+    assert!(url.starts_with("redis+sentinel://127.0.0.1:"), "{url}");
+    assert!(url.ends_with("/m1,m2,m3"), "{url}");
+    let (kept, watcher) = (fleet.primary("m1"), fleet.sentinels()[0]);
+    fleet.kill(watcher);
+    let before = fleet.kill_primary("m2");
+    fleet.wait_for_another("m2", before);
+    assert_eq!(fleet.primary("m1"), kept);
+    fleet.restart(watcher);
+    fleet.restart(before);
+    fleet.wait_until_whole();
+}
+
+#[test]
+fn a_cluster_replaces_a_killed_primary() {
+    let begun = Instant::now();
+    let mut fleet = ClusterFleet::start(3, 3);
+    println!("up after {:?}", begun.elapsed());
+    let nodes = fleet.url();
+    let nodes = nodes.strip_prefix("redis+cluster://127.0.0.1:").unwrap();
+    assert_eq!(nodes.split(",127.0.0.1:").count(), 6);
+    let before = fleet.primaries();
+    assert_eq!(before.len(), 3);
+    assert_eq!(before[2].slots, [10_922..=16_383]);
+    let old = before[0].port;
+    fleet.kill(old);
+    let begun = Instant::now();
+    let new = fleet.wait_for_another(0, old);
+    println!("another after {:?}", begun.elapsed());
+    assert_eq!([new.port], before[0].replicas[..]);
+    let begun = Instant::now();
+    fleet.restart(old);
+    fleet.wait_until_whole();
+    println!("whole after {:?}", begun.elapsed());
+    assert_eq!(fleet.primary(0).replicas, [old]);
+}
+
+#[test]
+fn a_cluster_goes_on_with_slots_that_nobody_serves() {
+    let mut fleet = ClusterFleet::of(&ClusterShape {
+        replicas: 1,
+        options: &["--appendonly", "yes"],
+        ..ClusterShape::default()
+    });
+    let [first, _, last] = &fleet.primaries()[..] else {
+        panic!("three primaries");
+    };
+    let (first, last) = (first.port, last.clone());
+    assert!(last.replicas.is_empty(), "{last:?}");
+    // "b" has slot 3300, "a" 15495.
+    fleet.ask::<()>(first, &["SET", "b", "1"]);
+    fleet.ask::<()>(last.port, &["SET", "a", "2"]);
+    fleet.kill(last.port);
+    assert_eq!(fleet.ask::<String>(first, &["GET", "b"]), "1");
+    fleet.restart(last.port);
+    fleet.wait_until_whole();
+    assert_eq!(fleet.ask::<String>(last.port, &["GET", "a"]), "2");
+}
+
+#[test]
+fn a_server_can_speak_tls_to_those_with_a_certificate() {
+    let server = RealServer::on_tls(true, &[]);
+    let certificates = server.certificates();
+    let url = server.url();
+    let answer = |with_certificate| {
+        let mut client = Command::new("sh");
+        client.args([
+            "-c",
+            "printf 'PING\\r\\nQUIT\\r\\n' | openssl s_client -quiet \"$@\"",
+            "sh",
+        ]);
+        client.args([
+            "-verify_return_error",
+            "-connect",
+            url.trim_start_matches("rediss://"),
+        ]);
+        client.arg("-CAfile").arg(certificates.authority());
+        if with_certificate {
+            let (certificate, key) = certificates.client();
+            client.arg("-cert").arg(certificate).arg("-key").arg(key);
+        }
+        let said = client.stderr(Stdio::null()).output().unwrap().stdout;
+        String::from_utf8(said).unwrap()
+    };
+    assert_eq!(answer(true), "+PONG\r\n+OK\r\n");
+    assert_eq!(answer(false), "");
+    assert_eq!(server.ask::<String>(&["PING"]), "PONG");
+}
