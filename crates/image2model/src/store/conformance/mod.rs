@@ -37,44 +37,72 @@ use crate::{
     },
 };
 
-/// Runs every case on the stores that `$fixture`, an async function, makes; or those of some modules, by `@cases`.
-macro_rules! suite {
-    ($fixture:path) => {
-        $crate::store::conformance::suite! { @cases $fixture;
-            submitting: a_job_begins_queued_with_all_its_items, a_repeat_under_one_key_finds_the_job,
-                fifty_at_once_make_one_job, a_job_has_one_to_25_items;
-            queueing: a_flow_is_served_in_its_order, a_single_image_passes_two_thousand,
-                busy_flows_take_turns, rest_gives_no_credit, high_priority_has_its_own_queue,
-                lanes_are_kept_apart, nothing_is_reserved_twice, position_is_the_number_ahead,
-                depths_count_each_state, becoming_ready_wakes;
-            leasing: a_late_holder_is_fenced_off, a_renewed_lease_lasts,
-                a_lease_holds_until_it_is_taken_back, a_lost_waiting_lease_counts_nothing,
-                a_lost_started_lease_is_a_crash, too_many_crashes_are_poison,
-                handing_back_counts_nothing_and_keeps_the_place, starting_twice_is_starting_once,
-                nothing_ends_before_it_started, a_batch_answers_for_each_lease;
-            ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,
-                an_error_is_retried_after_a_wait, an_answer_may_ask_for_a_longer_wait,
-                the_third_error_is_the_last, a_hopeless_error_is_not_retried,
-                dead_tasks_are_listed_newest_first, an_outcome_never_changes;
-            cancelling: what_nobody_works_on_ends_at_once, a_running_item_ends_with_its_failure,
-                a_running_item_ends_with_its_lease, a_running_item_ends_when_handed_back,
-                a_late_result_still_counts_for_its_item, an_ended_job_stays_as_it_is,
-                an_unknown_job_cannot_be_cancelled;
-            formats: a_further_format_is_attached_without_a_trace, a_format_is_queued_once,
-                only_a_model_can_be_converted, a_given_up_format_is_tried_anew,
-                what_becomes_of_a_format_is_told, a_late_converter_is_fenced_off;
-            reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
-                progress_never_goes_back, a_retry_tells_how_far_the_attempt_was, silent_workers_are_forgotten, a_file_is_found_by_its_name,
-                the_store_answers_a_ping;
-            removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
-                the_oldest_end_is_removed_first, a_removal_that_died_is_done_again,
-                a_given_up_removal_is_tried_anew, a_removal_is_told;
-            walk: a_random_walk_follows_the_model, a_long_walk_meets_every_state;
-            broken: the_suite_catches_late_holders, the_walk_catches_late_holders,
-                the_walk_catches_everlasting_leases, the_walk_catches_an_untold_cancel,
-                the_walk_catches_a_counted_hand_back;
+/// Hands all cases by module to a macro, after what it is given itself.
+macro_rules! every_case {
+    ($then:ident $($with:tt)*) => {
+        $crate::store::conformance::$then! { @cases $($with)*;
+        submitting: a_job_begins_queued_with_all_its_items, a_repeat_under_one_key_finds_the_job,
+            fifty_at_once_make_one_job, a_job_has_one_to_25_items;
+        queueing: a_flow_is_served_in_its_order, a_single_image_passes_two_thousand,
+            busy_flows_take_turns, rest_gives_no_credit, high_priority_has_its_own_queue,
+            lanes_are_kept_apart, nothing_is_reserved_twice, position_is_the_number_ahead,
+            depths_count_each_state, becoming_ready_wakes;
+        leasing: a_late_holder_is_fenced_off, a_renewed_lease_lasts,
+            a_lease_holds_until_it_is_taken_back, a_lost_waiting_lease_counts_nothing,
+            a_lost_started_lease_is_a_crash, too_many_crashes_are_poison,
+            handing_back_counts_nothing_and_keeps_the_place, starting_twice_is_starting_once,
+            nothing_ends_before_it_started, a_batch_answers_for_each_lease;
+        ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,
+            an_error_is_retried_after_a_wait, an_answer_may_ask_for_a_longer_wait,
+            the_third_error_is_the_last, a_hopeless_error_is_not_retried,
+            dead_tasks_are_listed_newest_first, an_outcome_never_changes;
+        cancelling: what_nobody_works_on_ends_at_once, a_running_item_ends_with_its_failure,
+            a_running_item_ends_with_its_lease, a_running_item_ends_when_handed_back,
+            a_late_result_still_counts_for_its_item, an_ended_job_stays_as_it_is,
+            an_unknown_job_cannot_be_cancelled;
+        formats: a_further_format_is_attached_without_a_trace, a_format_is_queued_once,
+            only_a_model_can_be_converted, a_given_up_format_is_tried_anew,
+            what_becomes_of_a_format_is_told, a_late_converter_is_fenced_off;
+        reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
+            progress_never_goes_back, a_retry_tells_how_far_the_attempt_was, silent_workers_are_forgotten, a_file_is_found_by_its_name,
+            the_store_answers_a_ping;
+        removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
+            the_oldest_end_is_removed_first, a_removal_that_died_is_done_again,
+            a_given_up_removal_is_tried_anew, a_removal_is_told;
+        walk: a_random_walk_follows_the_model, a_long_walk_meets_every_state;
+        broken: the_suite_catches_late_holders, the_walk_catches_late_holders,
+            the_walk_catches_everlasting_leases, the_walk_catches_an_untold_cancel,
+            the_walk_catches_a_counted_hand_back;
         }
     };
+}
+pub(crate) use every_case;
+
+/// As `every_case`, for those that do not depend on the order of service.
+macro_rules! every_case_without_order {
+    ($then:ident $($with:tt)*) => {
+        $crate::store::conformance::$then! { @cases $($with)*;
+            submitting: a_job_begins_queued_with_all_its_items, a_repeat_under_one_key_finds_the_job,
+                fifty_at_once_make_one_job, a_job_has_one_to_25_items;
+            queueing: high_priority_has_its_own_queue, lanes_are_kept_apart,
+                nothing_is_reserved_twice, becoming_ready_wakes;
+            leasing: a_late_holder_is_fenced_off, a_renewed_lease_lasts,
+                a_lost_started_lease_is_a_crash, too_many_crashes_are_poison,
+                a_batch_answers_for_each_lease;
+            ending: the_third_error_is_the_last, an_outcome_never_changes;
+            cancelling: what_nobody_works_on_ends_at_once;
+            reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
+                progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
+                the_store_answers_a_ping;
+            removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
+                a_removal_that_died_is_done_again, a_given_up_removal_is_tried_anew;
+        }
+    };
+}
+pub(crate) use every_case_without_order;
+
+/// A test of each case on the stores that `$fixture`, an async function, makes.
+macro_rules! suite {
     (@cases $fixture:path; $($module:ident: $($case:ident),+;)+) => {
         $(mod $module {
             $(#[tokio::test]
@@ -83,8 +111,22 @@ macro_rules! suite {
             })+
         })+
     };
+    ($fixture:path) => {
+        $crate::store::conformance::every_case! { suite $fixture }
+    };
 }
 pub(crate) use suite;
+
+/// Each case after the other, for stores that are too dear for one each: `$fixture` is an expression.
+macro_rules! one_by_one {
+    (@cases $fixture:expr; $($module:ident: $($case:ident),+;)+) => {
+        $($(
+            println!(concat!(stringify!($module), "::", stringify!($case)));
+            Box::pin($crate::store::conformance::$module::$case($fixture.await)).await;
+        )+)+
+    };
+}
+pub(crate) use one_by_one;
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

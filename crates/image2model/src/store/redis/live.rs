@@ -1,5 +1,5 @@
 //! News of all processes: each server's streams are read once by this process, on a connection of its own since its
-//! reads block. It begins where the streams ended when the store was opened and goes on there after a broken
+//! reads block (in a cluster one for each shard). It begins where the streams ended when the store was opened and goes on there after a broken
 //! connection or on another server. What may have been missed then (a stream keeps so many, and a new primary may lack
 //! the last) is told as [`News::Missed`]; who else finds a jump in a job's fact numbers reads them from the job.
 
@@ -170,20 +170,19 @@ impl Desk {
     }
 }
 
-/// For ever: one reader for each server, and new ones when shards have moved.
+/// For ever: readers of all servers, and new ones when shards have moved.
 async fn read_all(nodes: Arc<Nodes>, desk: Arc<Desk>) {
     let mut moves = nodes.moves();
     loop {
         let homes = moves.borrow_and_update().clone();
         let mut readers = JoinSet::new();
         for (node, shards) in homes.nodes() {
-            readers.spawn(read(
-                nodes.clone(),
-                homes.clone(),
-                node,
-                shards,
-                desk.clone(),
-            ));
+            // A cluster takes no command over several slots, even where one server has them all.
+            let at_once = if nodes.is_cluster() { 1 } else { shards.len() };
+            for shards in shards.chunks(at_once) {
+                let (nodes, homes, node) = (nodes.clone(), homes.clone(), node.clone());
+                readers.spawn(read(nodes, homes, node, shards.to_vec(), desk.clone()));
+            }
         }
         // The others end with their set.
         if moves.changed().await.is_err() {

@@ -91,9 +91,13 @@ impl Nodes {
         scripts: Arc<Scripts>,
         rules: Rules,
     ) -> Result<Self, StoreError> {
+        let for_news = match address.is_cluster() {
+            true => usize::from(shards.0),
+            false => 1,
+        };
         let manners = Manners {
             limit: rules.limit,
-            connections: rules.connections,
+            confirming: rules.connections.saturating_sub(1 + for_news).max(1),
             scripts,
         };
         let finder = Finder {

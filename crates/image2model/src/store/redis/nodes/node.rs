@@ -19,16 +19,14 @@ use super::super::script::Scripts;
 
 /// How long a server that did not answer is passed over by those who can do without it.
 const PASSED_OVER: Duration = Duration::from_secs(1);
-/// Connections beside those for confirmed writes: one for all calls, one for news.
-const OTHERS: usize = 2;
 
 /// How a server is spoken to.
 #[derive(Clone)]
 pub(super) struct Manners {
     /// Longest wait for a connection, and for an answer.
     pub(super) limit: Duration,
-    /// Most connections to one server.
-    pub(super) connections: usize,
+    /// Most connections to one server for confirmed writes; beside them are one for all calls, and those for news.
+    pub(super) confirming: usize,
     /// What a server may not know yet.
     pub(super) scripts: Arc<Scripts>,
 }
@@ -63,15 +61,14 @@ struct Link {
 impl Node {
     /// Nothing is sent yet.
     pub(super) fn new(client: Client, manners: Manners) -> Self {
-        let most = manners.connections.saturating_sub(OTHERS).max(1);
         Self {
             place: client.get_connection_info().addr().to_string(),
             client,
-            manners,
             link: Mutex::default(),
             silent: Lock::default(),
             confirmed: Lock::default(),
-            places: Semaphore::new(most),
+            places: Semaphore::new(manners.confirming),
+            manners,
         }
     }
 

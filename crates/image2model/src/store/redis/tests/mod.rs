@@ -1,6 +1,8 @@
-#[path = "../../../tests/it/support/redis/mod.rs"]
+#[path = "../../../../tests/it/support/redis/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "what other tests include it for")]
 mod real;
+
+mod fleets;
 
 use std::{
     collections::BTreeMap,
@@ -29,24 +31,10 @@ async fn fixture() -> Fixture {
 
 /// The order of service is exact within a shard only; what does not depend on it must hold over many.
 mod sixteen_shards {
-    use super::{Fixture, fixture_of, suite};
+    use super::{Fixture, fixture_of};
+    use crate::store::conformance::every_case_without_order;
 
-    suite! { @cases super::fixture;
-        submitting: a_job_begins_queued_with_all_its_items, a_repeat_under_one_key_finds_the_job,
-            fifty_at_once_make_one_job, a_job_has_one_to_25_items;
-        queueing: high_priority_has_its_own_queue, lanes_are_kept_apart, nothing_is_reserved_twice,
-            becoming_ready_wakes;
-        leasing: a_late_holder_is_fenced_off, a_renewed_lease_lasts,
-            a_lost_started_lease_is_a_crash, too_many_crashes_are_poison,
-            a_batch_answers_for_each_lease;
-        ending: the_third_error_is_the_last, an_outcome_never_changes;
-        cancelling: what_nobody_works_on_ends_at_once;
-        reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
-            progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
-            the_store_answers_a_ping;
-        removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
-            a_removal_that_died_is_done_again, a_given_up_removal_is_tried_anew;
-    }
+    every_case_without_order! { suite super::fixture }
 
     async fn fixture() -> Fixture {
         fixture_of(16).await
