@@ -10,9 +10,10 @@ pub(super) struct Shards(pub(super) u16);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Shard(u16);
 
-/// What belongs to no job: the store's format, and the workers' register.
+/// What belongs to no job: the store's format, the workers' register, and who leads each role.
 pub(super) const META: &str = "i2m:meta";
 pub(super) const WORKERS: &str = "i2m:workers";
+pub(super) const LEADERS: &str = "i2m:leaders";
 
 impl Shards {
     /// By the first 15 bytes of the id, which a job and its items share (FNV-1a, for it must never change).

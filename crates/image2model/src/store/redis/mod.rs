@@ -85,6 +85,7 @@ struct Scripts {
     reserve: redis::Script,
     progress: redis::Script,
     report: redis::Script,
+    lead: redis::Script,
 }
 
 impl Default for Scripts {
@@ -95,6 +96,7 @@ impl Default for Scripts {
             reserve: redis::Script::new(include_str!("scripts/reserve.lua")),
             progress: redis::Script::new(include_str!("scripts/progress.lua")),
             report: redis::Script::new(include_str!("scripts/report.lua")),
+            lead: redis::Script::new(include_str!("scripts/lead.lua")),
         }
     }
 }

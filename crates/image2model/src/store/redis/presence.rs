@@ -1,12 +1,18 @@
-//! The workers' register: one hash of all reports, each with the time at which it came.
+//! The workers' register: one hash of all reports, each with the time at which it came. Beside it a hash of who leads
+//! each role, and until when.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use redis::{cmd, pipe};
 use serde::Deserialize;
 
-use super::{Redis, keys::WORKERS, queries::server_time, unreadable};
+use super::{
+    Redis,
+    keys::{LEADERS, WORKERS},
+    queries::server_time,
+    unreadable,
+};
 use crate::{
     job::{Queue, WorkerId},
     store::{Presence, StoreError, WorkerLoad, WorkerReport},
@@ -20,6 +26,7 @@ const GONE: i64 = 600_000;
 /// A report as it was written.
 #[derive(Deserialize)]
 struct Report {
+    role: String,
     queues: BTreeMap<String, WorkerLoad>,
 }
 
@@ -61,6 +68,40 @@ impl Presence for Redis {
         }
         Ok(reports)
     }
+
+    async fn lead(
+        &self,
+        role: &str,
+        holder: &WorkerId,
+        for_: Duration,
+    ) -> Result<bool, StoreError> {
+        Ok(self.ask_lead(role, &holder.0, for_).await? == holder.0)
+    }
+
+    async fn resign(&self, role: &str, holder: &WorkerId) -> Result<(), StoreError> {
+        self.ask_lead(role, &holder.0, Duration::ZERO).await?;
+        Ok(())
+    }
+
+    async fn leader(&self, role: &str) -> Result<Option<WorkerId>, StoreError> {
+        let leader = self.ask_lead(role, "", Duration::ZERO).await?;
+        Ok(Some(WorkerId(leader)).filter(|leader| !leader.0.is_empty()))
+    }
+}
+
+impl Redis {
+    /// Who leads a role after `asking` has asked for it.
+    async fn ask_lead(
+        &self,
+        role: &str,
+        asking: &str,
+        for_: Duration,
+    ) -> Result<String, StoreError> {
+        let length = u64::try_from(for_.as_millis()).unwrap_or(u64::MAX);
+        let mut ask = self.scripts.lead.key(LEADERS);
+        ask.arg(role).arg(asking).arg(length).arg(self.time.given());
+        self.server.ask(&ask).await
+    }
 }
 
 fn parsed(worker: String, text: &str, seen: i64) -> Result<WorkerReport, StoreError> {
@@ -68,6 +109,7 @@ fn parsed(worker: String, text: &str, seen: i64) -> Result<WorkerReport, StoreEr
     let known = |(queue, load): (String, _)| Some((Queue::from_name(&queue)?.name(), load));
     Ok(WorkerReport {
         worker,
+        role: report.role,
         queues: report.queues.into_iter().filter_map(known).collect(),
         seen,
     })
