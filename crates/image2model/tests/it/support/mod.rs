@@ -14,7 +14,7 @@ use std::{
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::RealServer;
-pub(crate) use server::{Server, command, refusal, wrapped};
+pub(crate) use server::{Server, command, refusal, role, wrapped};
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {
