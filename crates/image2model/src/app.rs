@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -86,7 +86,7 @@ pub struct App {
 
 impl App {
     /// Opens store and artifacts. Without a store's address both lie in the data directory, which is this process's
-    /// alone from now on.
+    /// alone from now on; with one, any number of processes may have the directory.
     ///
     /// # Errors
     /// One sentence when a part cannot be built.
@@ -213,11 +213,18 @@ impl App {
 /// The store that the configuration names, chosen here once.
 async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
     let (url, retry) = (&config.store.url, config.retry.policy());
-    Ok(if url.is_empty() {
-        store::embedded::open(&config.data_dir, clock, retry)?
-    } else {
-        store::redis::open(store::redis::Settings::new(url, retry)).await?
-    })
+    if url.is_empty() {
+        return Ok(store::embedded::open(&config.data_dir, clock, retry)?);
+    }
+    if config.artifacts.url.is_empty() && store::embedded::lies_in(&config.data_dir) {
+        // To the collection of orphans, the files of those jobs would be nobody's.
+        bail!(
+            "the data directory {} keeps jobs of its own, which a server over Redis does not know: pass another \
+             --data-dir",
+            config.data_dir.display()
+        );
+    }
+    Ok(store::redis::open(store::redis::Settings::new(url, retry)).await?)
 }
 
 /// Time for what requests began and see through without their client, which is a transition or a file at most.

@@ -48,8 +48,9 @@ enum Command {
     /// Serve the API and the page alone: workers of the same Redis do the work
     Api(roles::Serving),
     /// Make what the servers of the same Redis have accepted
+    #[command(after_help = roles::REPLACEMENT)]
     Worker(roles::Working),
-    /// Have due retries, the tasks of dead workers and old results seen to; one of several leads
+    /// See to due retries, the tasks of dead workers and old results: of several, one leads
     Scheduler(roles::Unseen),
     /// Show every setting, its value and where it came from
     Config {

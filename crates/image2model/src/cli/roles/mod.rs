@@ -111,6 +111,10 @@ impl Working {
     }
 }
 
+pub(super) const REPLACEMENT: &str = "\
+After workers.<queue>.max_tasks_per_child tasks of a queue (100 of model_generation) the process finishes what it \
+runs and starts anew under its process id.";
+
 /// Time for threads that compute to see that nobody waits for them any more.
 const LAST_THREADS: Duration = Duration::from_millis(200);
 
