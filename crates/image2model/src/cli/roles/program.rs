@@ -19,7 +19,8 @@ impl Program {
     }
 
     /// Puts a new process of the program in the place of this one, under its process id; what it had open is closed.
-    /// Returns only when that fails.
+    /// Returns only when that fails. A signal that comes before the new one hears any ends it, which does no harm: it
+    /// holds nothing yet.
     #[cfg(unix)]
     pub(super) fn start_anew(&self) -> io::Error {
         use std::{os::unix::process::CommandExt as _, process::Command};

@@ -26,6 +26,8 @@ const GONE: i64 = 600_000;
 /// A report as it was written.
 #[derive(Deserialize)]
 struct Report {
+    /// A program from before there were roles says none.
+    #[serde(default)]
     role: String,
     queues: BTreeMap<String, WorkerLoad>,
 }
