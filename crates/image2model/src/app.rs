@@ -1,8 +1,8 @@
-//! Composition root: builds the parts from the configuration and runs them on the caller's listener.
+//! Composition root: builds the parts from the configuration and runs those of a role, on the caller's listener.
 
 use std::{sync::Arc, time::Duration};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -12,26 +12,89 @@ use crate::{
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
     config::Config,
-    http,
+    http::{self, Surface},
+    job::Queue,
     provider::LocalProvider,
     service::{Parts, Service},
     store::{self, Store},
-    worker::Worker,
+    worker::{self, Duty, Worker},
 };
+
+pub use crate::worker::End;
+
+/// Which parts a process switches on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Role {
+    /// All of them.
+    Serve,
+    /// API and page.
+    Api,
+    /// The pools of `worker.queues`.
+    Worker,
+    /// The periodic sweeps.
+    Scheduler,
+}
+
+impl Role {
+    /// Its command.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Serve => "serve",
+            Self::Api => "api",
+            Self::Worker => "worker",
+            Self::Scheduler => "scheduler",
+        }
+    }
+
+    /// Whether it is nothing without others, which it meets in a store that all of them reach.
+    #[must_use]
+    pub fn needs_others(self) -> bool {
+        self != Self::Serve
+    }
+
+    /// Whether it answers users, and not only those who watch over it.
+    #[must_use]
+    pub fn has_api(self) -> bool {
+        matches!(self, Self::Serve | Self::Api)
+    }
+
+    fn schedules(self) -> bool {
+        matches!(self, Self::Serve | Self::Scheduler)
+    }
+
+    fn duty(self, config: &Config) -> Option<Duty> {
+        let queues = match self {
+            Self::Serve => Queue::ALL.to_vec(),
+            Self::Worker => config.worker.queues.clone(),
+            Self::Api | Self::Scheduler => return None,
+        };
+        Some(Duty {
+            role: self.name(),
+            queues,
+            is_replaced: self == Self::Worker && cfg!(unix),
+        })
+    }
+}
 
 /// The built parts, not running yet.
 pub struct App {
+    role: Role,
     worker: Worker,
     metrics: PrometheusHandle,
 }
 
 impl App {
     /// Opens store and artifacts. Without a store's address both lie in the data directory, which is this process's
-    /// alone from now on.
+    /// alone from now on; with one, any number of processes may have the directory.
     ///
     /// # Errors
     /// One sentence when a part cannot be built.
-    pub async fn open(config: Arc<Config>, metrics: PrometheusHandle) -> anyhow::Result<Self> {
+    pub async fn open(
+        role: Role,
+        config: Arc<Config>,
+        metrics: PrometheusHandle,
+    ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = open_store(&config, clock.clone()).await?;
         let files = config.data_dir.join("artifacts");
@@ -39,6 +102,7 @@ impl App {
             .with_context(|| format!("cannot write to the data directory {}", files.display()))?;
         let space: ReadSpace = Arc::new(Space::of);
         let worker = Worker {
+            id: worker::process_id(),
             store,
             artifacts,
             provider: Arc::new(LocalProvider::new(&config.worker)),
@@ -46,24 +110,35 @@ impl App {
             clock,
             space,
         };
-        Ok(Self { worker, metrics })
+        Ok(Self {
+            role,
+            worker,
+            metrics,
+        })
     }
 
-    /// Runs API, page and workers in one process until `shutdown` is cancelled, then drains within the grace time:
-    /// no new requests and tasks, event streams end, running work finishes or is handed back.
+    /// Runs the role's parts until `shutdown` is cancelled, then drains within the grace time: no new requests and
+    /// tasks, event streams end, running work finishes or is handed back. A worn-out worker ends by itself.
     ///
     /// # Errors
     /// The listener broke.
     pub async fn run(
         self,
-        listener: TcpListener,
+        listener: Option<TcpListener>,
         shutdown: CancellationToken,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<End> {
         let grace = Duration::from_secs(self.worker.config.worker.grace);
+        let asked = shutdown.clone();
+        // Ends with `shutdown`, or before it when the work that it belongs to has ended.
+        let shutdown = shutdown.child_token();
         let beside = TaskTracker::new();
         let service = self.service(beside.clone(), shutdown.clone());
         let serving = async {
-            let served = http::serve(listener, service).await;
+            let Some(listener) = listener else {
+                shutdown.cancelled().await;
+                return Ok(());
+            };
+            let served = http::serve(listener, service, self.surface()).await;
             // Without a listener nobody could end the workers.
             shutdown.cancel();
             served
@@ -71,16 +146,22 @@ impl App {
         // A client that never ends its request must not hold up the end.
         let over = async {
             shutdown.cancelled().await;
-            tokio::time::sleep(grace).await;
+            let patience = if asked.is_cancelled() {
+                grace
+            } else {
+                LAST_WRITES
+            };
+            tokio::time::sleep(patience).await;
         };
-        let (served, ()) = tokio::join!(
+        let (served, end, ()) = tokio::join!(
             async {
                 tokio::select! {
                     served = serving => served,
                     () = over => Ok(()),
                 }
             },
-            self.worker.run(shutdown.clone()),
+            self.work(&shutdown),
+            self.schedule(&shutdown),
         );
         beside.close();
         if tokio::time::timeout(LAST_WRITES, beside.wait())
@@ -89,7 +170,31 @@ impl App {
         {
             tracing::warn!("requests were cut off at the end of the grace time");
         }
-        served.context("the listener broke")
+        served.context("the listener broke")?;
+        Ok(end)
+    }
+
+    async fn work(&self, shutdown: &CancellationToken) -> End {
+        let Some(duty) = self.role.duty(&self.worker.config) else {
+            return End::Drained;
+        };
+        let end = self.worker.clone().run(duty, shutdown.clone()).await;
+        shutdown.cancel();
+        end
+    }
+
+    async fn schedule(&self, shutdown: &CancellationToken) {
+        if self.role.schedules() {
+            self.worker.clone().schedule(shutdown.clone()).await;
+        }
+    }
+
+    fn surface(&self) -> Surface {
+        if self.role.has_api() {
+            Surface::Whole
+        } else {
+            Surface::Probes
+        }
     }
 
     fn service(&self, beside: TaskTracker, shutdown: CancellationToken) -> Service {
@@ -108,11 +213,18 @@ impl App {
 /// The store that the configuration names, chosen here once.
 async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
     let (url, retry) = (&config.store.url, config.retry.policy());
-    Ok(if url.is_empty() {
-        store::embedded::open(&config.data_dir, clock, retry)?
-    } else {
-        store::redis::open(store::redis::Settings::new(url, retry)).await?
-    })
+    if url.is_empty() {
+        return Ok(store::embedded::open(&config.data_dir, clock, retry)?);
+    }
+    if config.artifacts.url.is_empty() && store::embedded::lies_in(&config.data_dir) {
+        // To the collection of orphans, the files of those jobs would be nobody's.
+        bail!(
+            "the data directory {} keeps jobs of its own, which a server over Redis does not know: pass another \
+             --data-dir",
+            config.data_dir.display()
+        );
+    }
+    Ok(store::redis::open(store::redis::Settings::new(url, retry)).await?)
 }
 
 /// Time for what requests began and see through without their client, which is a transition or a file at most.

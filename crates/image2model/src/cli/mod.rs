@@ -3,14 +3,17 @@
 mod config;
 mod convert;
 mod output;
-mod serve;
+mod roles;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 
-use crate::config::{Loaded, Sources, load};
+use crate::{
+    app::Role,
+    config::{Loaded, Sources, load},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +22,7 @@ Examples:
   image2model convert portrait.png -o litho.stl --model relief --option curve=lithophane
   image2model convert logo.png -o logo.stl --model extrude --size 60
   image2model serve --listen 127.0.0.1:8080
+  image2model worker --store-url redis://127.0.0.1:6379/0 --queues model_generation,priority
 
 `image2model help convert` shows everything that can be asked of a model.";
 
@@ -40,7 +44,14 @@ enum Command {
     #[command(after_long_help = convert::shape_options())]
     Convert(Box<convert::Args>),
     /// Serve the API and the page, with the work done in the same process
-    Serve(serve::Args),
+    Serve(roles::Serving),
+    /// Serve the API and the page alone: workers of the same Redis do the work
+    Api(roles::Serving),
+    /// Make what the servers of the same Redis have accepted
+    #[command(after_help = roles::REPLACEMENT)]
+    Worker(roles::Working),
+    /// See to due retries, the tasks of dead workers and old results: of several, one leads
+    Scheduler(roles::Unseen),
     /// Show every setting, its value and where it came from
     Config {
         /// What holds when nothing is set
@@ -80,7 +91,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let settings = |flags| load(&Sources::of_process(cli.config.clone(), flags));
     match cli.command {
         Command::Convert(args) => convert::run(&args, &settings(Vec::new())?.config),
-        Command::Serve(args) => serve::run(settings(args.flags())?),
+        Command::Serve(args) => roles::run(Role::Serve, settings(args.flags())?),
+        Command::Api(args) => roles::run(Role::Api, settings(args.flags())?),
+        Command::Worker(args) => roles::run(Role::Worker, settings(args.flags())?),
+        Command::Scheduler(args) => roles::run(Role::Scheduler, settings(args.flags())?),
         Command::Config { defaults, json } => {
             let loaded: Loaded = if defaults {
                 load(&Sources::default())?

@@ -6,6 +6,7 @@ use super::{
     ArtifactSettings, CompatSettings, Config, HttpSettings, Keep, LogSettings, Memory, Pool, Pools,
     ResultSettings, RetrySettings, StoreSettings, StreamSettings, UploadSettings, WorkerSettings,
 };
+use crate::job::Queue;
 
 impl Default for Config {
     fn default() -> Self {
@@ -46,6 +47,7 @@ impl Default for Pools {
 impl Default for WorkerSettings {
     fn default() -> Self {
         Self {
+            queues: Queue::ALL.to_vec(),
             memory: Memory::Percent(60),
             threads: 0,
             lease: 30,
@@ -90,6 +92,7 @@ impl Default for ResultSettings {
 impl Default for ArtifactSettings {
     fn default() -> Self {
         Self {
+            url: String::new(),
             grace: 3600,
             collect_every: 600,
         }

@@ -20,6 +20,15 @@ pub struct Loaded {
     pub values: BTreeMap<String, (Value, Origin)>,
 }
 
+impl Loaded {
+    /// Whether a setting was set anywhere, be it to its default.
+    #[must_use]
+    pub fn is_given(&self, key: &str) -> bool {
+        let origin = self.values.get(key).map(|(_, origin)| origin);
+        origin.is_some_and(|origin| *origin != Origin::Default)
+    }
+}
+
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {

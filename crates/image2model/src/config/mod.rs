@@ -16,7 +16,7 @@ pub use quantity::{Keep, Memory};
 
 use serde::{Deserialize, Serialize};
 
-use crate::job::{RetryPolicy, Timestamp};
+use crate::job::{Queue, RetryPolicy, Timestamp};
 
 /// Every setting.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -65,7 +65,7 @@ pub struct Pools {
 pub struct Pool {
     /// Tasks run at once.
     pub concurrency: usize,
-    /// Tasks after which a worker process is replaced; threads of `serve` stay.
+    /// Tasks after which a worker process is replaced, 0 for never; threads of `serve` stay.
     pub max_tasks_per_child: u64,
     /// `concurrency × prefetch_multiplier` tasks are held, the rest of them waiting.
     pub prefetch_multiplier: usize,
@@ -75,6 +75,8 @@ pub struct Pool {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct WorkerSettings {
+    /// Queues that `image2model worker` takes tasks from; `serve` takes from all.
+    pub queues: Vec<Queue>,
     /// Memory for local work: `60%` of the machine's or the cgroup's limit, or an amount such as `2 GB`.
     pub memory: Memory,
     /// Threads for local work; 0 is one per core.
@@ -149,6 +151,8 @@ impl ResultSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArtifactSettings {
+    /// `file:///shared/dir` or `s3://bucket/prefix`; empty keeps them in the data directory.
+    pub url: String,
     /// Seconds before such a file is removed. 0 is for a server at rest: it takes the files of an upload that is
     /// being received, which is refused then.
     pub grace: u64,
@@ -196,8 +200,7 @@ pub struct LogSettings {
 impl Pools {
     /// The pool of a queue.
     #[must_use]
-    pub fn of(&self, queue: crate::job::Queue) -> Pool {
-        use crate::job::Queue;
+    pub fn of(&self, queue: Queue) -> Pool {
         match queue {
             Queue::BatchProcessing => self.batch_processing,
             Queue::ModelGeneration => self.model_generation,

@@ -43,6 +43,11 @@ impl Config {
         });
         let others = [
             (
+                "worker.queues",
+                !self.worker.queues.is_empty(),
+                "one or more of batch_processing, model_generation, maintenance and priority",
+            ),
+            (
                 "worker.lease",
                 (1..=86_400).contains(&self.worker.lease),
                 "from 1 to 86400 seconds",

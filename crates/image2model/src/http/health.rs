@@ -15,7 +15,6 @@ use crate::{
     capacity,
     job::Timestamp,
     service::{Component, Health, Service, Standing},
-    store::WorkerReport,
 };
 
 use super::{error::Problem, render};
@@ -76,6 +75,13 @@ pub(super) async fn detailed(State(service): State<Service>) -> Result<Json<Valu
 pub(super) async fn metrics(State(service): State<Service>) -> impl IntoResponse {
     let kind = "text/plain; version=0.0.4; charset=utf-8";
     ([(header::CONTENT_TYPE, kind)], service.scrape().await)
+}
+
+/// Everything else at a process that has no API.
+pub(super) async fn nothing_else() -> Problem {
+    let message =
+        "This process has no API; it answers to /health, /health/live, /health/ready and /metrics.";
+    Problem::new(StatusCode::NOT_FOUND, message)
 }
 
 /// Counts each answer under its route's pattern, so that a stranger's paths make no new series.
@@ -145,7 +151,7 @@ fn system(standing: &Standing) -> Value {
 
 fn shown(component: &Component, standing: &Standing) -> Value {
     let mut details = match component.name {
-        "celery" => workers(&standing.workers, standing.at),
+        "celery" => workers(standing),
         "disk_space" => standing.disk.map_or_else(
             || json!({}),
             |disk| json!({"usage_percent": disk.used_percent(), "free_gb": disk.free as f64 / GB}),
@@ -163,17 +169,24 @@ fn shown(component: &Component, standing: &Standing) -> Value {
     })
 }
 
-fn workers(reports: &[WorkerReport], now: Timestamp) -> Value {
+fn workers(standing: &Standing) -> Value {
+    let reports = &standing.workers;
     let names: Vec<_> = reports.iter().map(|report| &report.worker).collect();
     let pools: Vec<_> = reports
         .iter()
         .map(|report| {
             json!({
                 "worker": report.worker,
+                "role": report.role,
                 "queues": report.queues,
-                "seen_seconds_ago": now.since(Timestamp(report.seen)).max(0) / 1000,
+                "seen_seconds_ago": standing.at.since(Timestamp(report.seen)).max(0) / 1000,
             })
         })
         .collect();
-    json!({"active_workers": reports.len(), "workers": names, "pools": pools})
+    json!({
+        "active_workers": reports.len(),
+        "workers": names,
+        "pools": pools,
+        "scheduler": standing.leader.as_ref().map(|leader| &leader.0),
+    })
 }

@@ -3,7 +3,7 @@
 //!
 //! It never looks into the store or speaks to workers, and holds nothing between two requests.
 //!
-//! A request passes the layers from the top of the list in [`router`] down to its handler. What a handler or a
+//! A request passes the layers from the top of the list in [`finished`] down to its handler. What a handler or a
 //! layer refuses is a [`error::Problem`], which [`error::finish`] writes out on the way back.
 
 mod caller;
@@ -39,7 +39,7 @@ use tower_http::{
 
 use crate::service::Service;
 
-pub use serve::serve;
+pub use serve::{Surface, serve};
 
 /// All routes over `service`. Serve it with the clients' addresses
 /// (`into_make_service_with_connect_info::<SocketAddr>()`): they are the flows of fair queueing.
@@ -76,11 +76,30 @@ pub fn router(service: Service) -> Router {
     let whole = Router::new()
         .nest("/api/v1", api)
         .route("/", get(page::index))
-        .route("/health", get(health::basic))
-        .route("/metrics", get(health::metrics))
+        .merge(probe_routes())
         .route("/plain", get(plain::upload_form))
         .route("/job/{job_id}", get(plain::job))
-        .fallback(page::asset)
+        .fallback(page::asset);
+    finished(whole, service)
+}
+
+/// Health and metrics alone, for a process that has no API.
+pub fn probes(service: Service) -> Router {
+    finished(probe_routes().fallback(health::nothing_else), service)
+}
+
+/// What whoever watches over a process asks for, of any role.
+fn probe_routes() -> Router<Service> {
+    Router::new()
+        .route("/health", get(health::basic))
+        .route("/health/live", get(health::liveness))
+        .route("/health/ready", get(health::readiness))
+        .route("/metrics", get(health::metrics))
+}
+
+/// The routes within all layers.
+fn finished(routes: Router<Service>, service: Service) -> Router {
+    let whole = routes
         .layer(
             ServiceBuilder::new()
                 .layer(from_fn(health::count))

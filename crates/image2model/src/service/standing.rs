@@ -9,8 +9,8 @@ use std::{
 use crate::{
     capacity::{disk::Space, host::Load, metrics::State},
     config::Keep,
-    job::Timestamp,
-    store::{StoreError, WorkerReport},
+    job::{Queue, Timestamp, WorkerId},
+    store::{SCHEDULER, StoreError, WorkerReport},
 };
 
 use super::Service;
@@ -46,6 +46,8 @@ pub struct Standing {
     pub uptime: Duration,
     pub components: Vec<Component>,
     pub workers: Vec<WorkerReport>,
+    /// Who leads the periodic sweeps.
+    pub leader: Option<WorkerId>,
     pub disk: Option<Space>,
     pub load: Option<Load>,
 }
@@ -67,13 +69,14 @@ impl Service {
     pub async fn standing(&self) -> Standing {
         let at = self.now();
         let store = self.store_component().await;
-        let (workers, presence) = self.workers_component().await;
+        let (workers, leader, presence) = self.workers_component().await;
         let (disk, disk_component) = self.disk_component();
         Standing {
             at,
             uptime: Duration::from_millis(at.since(self.started).max(0).unsigned_abs()),
             components: vec![store, presence, disk_component, remote_component()],
             workers,
+            leader,
             disk,
             load: self.host.load(),
         }
@@ -81,7 +84,7 @@ impl Service {
 
     /// Whether requests should come here: the components that they need, and whether those have been gone too long.
     pub async fn readiness(&self) -> (Vec<Component>, bool) {
-        let (_, workers) = self.workers_component().await;
+        let (_, _, workers) = self.workers_component().await;
         let (space, mut disk) = self.disk_component();
         disk.health = space.map_or(Health::Unhealthy, |_| Health::Healthy);
         let needed = [self.store_component().await, disk];
@@ -126,19 +129,21 @@ impl Service {
         component("redis", asked, answer.as_ref().copied())
     }
 
-    /// Without a live worker nothing is made, but uploads are still taken: degraded.
-    async fn workers_component(&self) -> (Vec<WorkerReport>, Component) {
+    /// Without live workers nothing is made, and without a leader nothing is swept, but uploads are still taken:
+    /// degraded.
+    async fn workers_component(&self) -> (Vec<WorkerReport>, Option<WorkerId>, Component) {
         let asked = Instant::now();
-        match self.store.presence.workers().await {
-            Ok(workers) => {
+        let presence = &self.store.presence;
+        match tokio::try_join!(presence.workers(), presence.leader(SCHEDULER)) {
+            Ok((workers, leader)) => {
                 let mut celery = component::<StoreError>("celery", asked, Ok(()));
-                if workers.is_empty() {
+                celery.note = missing(&workers, leader.as_ref());
+                if celery.note.is_some() {
                     celery.health = Health::Degraded;
-                    celery.note = Some("no worker is alive".to_owned());
                 }
-                (workers, celery)
+                (workers, leader, celery)
             }
-            Err(error) => (Vec::new(), component("celery", asked, Err(&error))),
+            Err(error) => (Vec::new(), None, component("celery", asked, Err(&error))),
         }
     }
 
@@ -194,6 +199,33 @@ fn component<E: fmt::Display>(
         took: asked.elapsed(),
         note: answer.is_err().then(|| "it does not answer".to_owned()),
     }
+}
+
+/// Whom jobs wait for.
+fn missing(workers: &[WorkerReport], leader: Option<&WorkerId>) -> Option<String> {
+    if workers.is_empty() {
+        return Some("no worker is alive: jobs wait".to_owned());
+    }
+    let is_served = |queue: &Queue| {
+        workers
+            .iter()
+            .any(|worker| worker.queues.contains_key(queue.name()))
+    };
+    let waiting: Vec<_> = Queue::ALL
+        .iter()
+        .filter(|queue| !is_served(queue))
+        .map(|queue| queue.name())
+        .collect();
+    if !waiting.is_empty() {
+        return Some(format!(
+            "no live worker takes from {}: tasks there wait",
+            waiting.join(", ")
+        ));
+    }
+    if leader.is_none() {
+        return Some("no scheduler leads: retries and the tasks of dead workers wait".to_owned());
+    }
+    None
 }
 
 /// Models are made on this machine; there is no remote provider to ask.

@@ -305,6 +305,8 @@ pub trait Jobs: Send + Sync {
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct WorkerReport {
     pub worker: String,
+    /// The command that it runs as, `serve` or `worker`.
+    pub role: String,
     /// Per queue: running and waiting tasks.
     pub queues: BTreeMap<&'static str, WorkerLoad>,
     pub seen: i64,
@@ -322,7 +324,10 @@ pub struct WorkerLoad {
     pub max_tasks_per_child: u64,
 }
 
-/// The workers' register.
+/// The role whose leader does the periodic sweeps.
+pub const SCHEDULER: &str = "scheduler";
+
+/// The workers' register, and who leads a role that several could do.
 #[async_trait]
 pub trait Presence: Send + Sync {
     /// Announces a worker; forgotten 30 s after its last report.
@@ -331,4 +336,14 @@ pub trait Presence: Send + Sync {
     async fn forget(&self, worker: &WorkerId) -> Result<(), StoreError>;
 
     async fn workers(&self) -> Result<Vec<WorkerReport>, StoreError>;
+
+    /// Takes the lead of a role where nobody has it, or keeps it, until `for_` from now: true while `holder` leads.
+    async fn lead(&self, role: &str, holder: &WorkerId, for_: Duration)
+    -> Result<bool, StoreError>;
+
+    /// Gives the lead up; of one who does not lead it is no error.
+    async fn resign(&self, role: &str, holder: &WorkerId) -> Result<(), StoreError>;
+
+    /// Who leads a role now.
+    async fn leader(&self, role: &str) -> Result<Option<WorkerId>, StoreError>;
 }

@@ -30,12 +30,13 @@ const ASKED_AT_ONCE: usize = 500;
 pub(super) async fn sweep(worker: Worker, ended: CancellationToken) {
     let every = Duration::from_secs_f64(worker.config.worker.sweep_every.max(0.01));
     while paused(jittered(every), &ended).await {
-        match worker.store.jobs.sweep().await {
-            Ok(swept) if swept.expired_leases > 0 || swept.poisoned > 0 => {
+        // What is cut short is swept by the next one.
+        match ended.run_until_cancelled(worker.store.jobs.sweep()).await {
+            Some(Ok(swept)) if swept.expired_leases > 0 || swept.poisoned > 0 => {
                 tracing::warn!(?swept, "took back leases");
             }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the sweep failed"),
+            Some(Ok(_)) | None => {}
+            Some(Err(error)) => tracing::warn!(%error, "the sweep failed"),
         }
     }
 }
@@ -43,10 +44,10 @@ pub(super) async fn sweep(worker: Worker, ended: CancellationToken) {
 /// Queues the removal of ended jobs as `results.keep` says, until `ended`.
 pub(super) async fn retain(worker: Worker, ended: CancellationToken) {
     while paused(jittered(RETAIN_EVERY), &ended).await {
-        match retain_once(&worker).await {
-            Ok(0) => {}
-            Ok(jobs) => tracing::info!(jobs, "queued the removal of old jobs"),
-            Err(error) => tracing::warn!(%error, "old jobs could not be removed"),
+        match ended.run_until_cancelled(retain_once(&worker)).await {
+            Some(Ok(0)) | None => {}
+            Some(Ok(jobs)) => tracing::info!(jobs, "queued the removal of old jobs"),
+            Some(Err(error)) => tracing::warn!(%error, "old jobs could not be removed"),
         }
     }
 }

@@ -5,12 +5,13 @@
 //! provider; never HTTP.
 //!
 //! A task runs through `pool` (reserve, start, extend) into one `attempt`, which makes files, and `hand_in`, which
-//! stores them and then tells the store. `maintenance` runs beside: it sweeps leases, removes old jobs and
-//! deletes files that no record names.
+//! stores them and then tells the store. Of all processes that can, one leads (`lead`) and does `maintenance`: it
+//! sweeps leases, has old jobs removed and deletes files that no record names.
 
 mod attempt;
 mod backoff;
 mod hand_in;
+mod lead;
 mod maintenance;
 mod naming;
 mod pool;
@@ -39,6 +40,8 @@ use self::{pool::Pool, presence::Loads, progress::ProgressSink};
 /// What every pool shares.
 #[derive(Clone)]
 pub struct Worker {
+    /// This process's, in the register and in every lease.
+    pub id: WorkerId,
     pub store: Store,
     pub artifacts: Artifacts,
     pub provider: Arc<dyn Provider>,
@@ -47,50 +50,77 @@ pub struct Worker {
     pub space: ReadSpace,
 }
 
+/// What a worker does, and as what.
+#[derive(Debug, Clone)]
+pub struct Duty {
+    /// The command that it runs as, for the register.
+    pub role: &'static str,
+    pub queues: Vec<Queue>,
+    /// Whether it ends when a pool has begun `max_tasks_per_child` tasks, to be replaced.
+    pub is_replaced: bool,
+}
+
+/// Why a worker came to its end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It was asked to drain.
+    Drained,
+    /// A pool has done its share, and nothing runs any more: a new process shall go on.
+    WornOut,
+}
+
 impl Worker {
-    /// Runs the pools of all queues and the maintenance until `drain` is cancelled, then drains within the grace
-    /// time: waiting tasks go back at once, running ones when they have not ended by then.
-    pub async fn run(self, drain: CancellationToken) {
-        let id = worker_id();
+    /// Runs the pools of a duty's queues until `drain` is cancelled, then drains within the grace time: waiting tasks
+    /// go back at once, running ones when they have not ended by then. A worker that is worn out takes no more,
+    /// gives back what waits and sees through what runs.
+    pub async fn run(self, duty: Duty, drain: CancellationToken) -> End {
         let loads = Loads::default();
         let progress = ProgressSink::new(self.store.jobs.clone());
-        let ended = CancellationToken::new();
+        let worn_out = CancellationToken::new();
+        let pools = TaskTracker::new();
+        for queue in &duty.queues {
+            let mut pool = Pool::new(self.clone(), *queue, loads.clone(), progress.clone());
+            if duty.is_replaced {
+                pool.wear_out(worn_out.clone());
+            }
+            pools.spawn(pool.run(drain.clone()));
+        }
 
+        let ended = CancellationToken::new();
         let beside = TaskTracker::new();
-        beside.spawn(progress.clone().run(ended.clone()));
+        beside.spawn(progress.run(ended.clone()));
         beside.spawn(presence::run(
             self.store.presence.clone(),
             self.clock.clone(),
-            id.clone(),
-            loads.clone(),
+            presence::Entry {
+                worker: self.id.clone(),
+                role: duty.role,
+                loads,
+            },
             ended.clone(),
         ));
-        beside.spawn(maintenance::sweep(self.clone(), ended.clone()));
-        beside.spawn(maintenance::retain(self.clone(), drain.clone()));
-        beside.spawn(maintenance::collect(self.clone(), drain.clone()));
-
-        let pools = TaskTracker::new();
-        for queue in Queue::ALL {
-            let pool = Pool::new(
-                self.clone(),
-                queue,
-                id.clone(),
-                loads.clone(),
-                progress.clone(),
-            );
-            pools.spawn(pool.run(drain.clone()));
-        }
         pools.close();
         pools.wait().await;
 
         ended.cancel();
         beside.close();
         beside.wait().await;
+        if drain.is_cancelled() {
+            End::Drained
+        } else {
+            End::WornOut
+        }
+    }
+
+    /// Does the periodic sweeps whenever this process leads, until `drain`; then the next one leads at once.
+    pub async fn schedule(self, drain: CancellationToken) {
+        lead::run(self, drain).await;
     }
 }
 
-/// A name that says where the worker runs and is never used again.
-fn worker_id() -> WorkerId {
+/// A name that says where the process runs and is never used again.
+#[must_use]
+pub fn process_id() -> WorkerId {
     let host = sysinfo::System::host_name().unwrap_or_else(|_| "host".to_owned());
     let start = uuid::Uuid::new_v4().simple().to_string();
     WorkerId(format!("{host}-{}-{}", std::process::id(), &start[..8]))

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     config,
-    job::{Lane, Lease, Queue, Task, WorkerId},
+    job::{Lane, Lease, Queue, Task},
     store::{Held, Reserve, Reserved, StoreError, WorkerLoad},
 };
 
@@ -31,7 +31,6 @@ use super::{
 pub(super) struct Pool {
     worker: Worker,
     queue: Queue,
-    id: WorkerId,
     settings: config::Pool,
     /// Tasks begun at once: the configured concurrency, or what the provider can really do when that is less.
     slots: usize,
@@ -42,6 +41,10 @@ pub(super) struct Pool {
     running: HashMap<Id, Running>,
     attempts: JoinSet<()>,
     ended: u64,
+    /// Tasks that may still be begun.
+    left: u64,
+    /// Cancelled by the first pool of a process that has none left: no pool takes any more.
+    worn_out: CancellationToken,
     /// Whether there may be ready tasks that were not seen yet.
     look: bool,
     /// Set while the store does not answer.
@@ -57,46 +60,58 @@ struct Running {
 }
 
 impl Pool {
-    pub(super) fn new(
-        worker: Worker,
-        queue: Queue,
-        id: WorkerId,
-        loads: Loads,
-        progress: ProgressSink,
-    ) -> Self {
+    pub(super) fn new(worker: Worker, queue: Queue, loads: Loads, progress: ProgressSink) -> Self {
         let settings = worker.config.workers.of(queue);
         let able = match queue {
             Queue::Maintenance => usize::MAX,
             _ => worker.provider.at_once().max(1),
         };
-        Self {
+        let pool = Self {
             settings,
             slots: settings.concurrency.min(able),
             worker,
             queue,
-            id,
             loads,
             progress,
             waiting: VecDeque::new(),
             running: HashMap::new(),
             attempts: JoinSet::new(),
             ended: 0,
+            left: u64::MAX,
+            worn_out: CancellationToken::new(),
             look: true,
             pause: None,
             backoff: Backoff::default(),
+        };
+        pool.show();
+        pool
+    }
+
+    /// Has the pool begin `max_tasks_per_child` tasks and no more, and then cancel `worn_out`; 0 is no limit.
+    pub(super) fn wear_out(&mut self, worn_out: CancellationToken) {
+        self.worn_out = worn_out;
+        if self.settings.max_tasks_per_child > 0 {
+            self.left = self.settings.max_tasks_per_child;
         }
     }
 
-    /// Works until `drain`, then drains.
+    /// Works until `drain`, then drains; or until the process is worn out, then sees through what runs.
     pub(super) async fn run(mut self, drain: CancellationToken) {
         let jobs = self.worker.store.jobs.clone();
         // Kept over the rounds, so that a hint that comes while the pool is busy is not missed.
         let mut ready = jobs.wait_for_ready(self.queue);
         let mut renewal = self.renewal();
         while !drain.is_cancelled() {
-            self.fill().await;
+            if self.worn_out.is_cancelled() {
+                self.give_back_waiting().await;
+                if self.running.is_empty() {
+                    break;
+                }
+            } else {
+                self.fill().await;
+            }
             self.show();
-            let paused = self.pause;
+            let (paused, worn_out) = (self.pause, self.worn_out.is_cancelled());
             tokio::select! {
                 () = drain.cancelled() => {}
                 Some(ended) = self.attempts.join_next_with_id() => self.note_end(ended),
@@ -106,6 +121,7 @@ impl Pool {
                     self.look = true;
                 }
                 () = sleep_until(paused), if paused.is_some() => self.pause = None,
+                () = self.worn_out.cancelled(), if !worn_out => {}
             }
         }
         self.drain(renewal).await;
@@ -143,7 +159,10 @@ impl Pool {
     /// Reserves in batches: when nothing waits, or when there is room for a whole round. True when tasks came.
     async fn reserve(&mut self) -> Result<bool, StoreError> {
         let capacity = self.settings.concurrency * self.settings.prefetch_multiplier.max(1);
-        let room = capacity.saturating_sub(self.waiting.len() + self.running.len());
+        let left = usize::try_from(self.left).unwrap_or(usize::MAX);
+        let room = capacity
+            .saturating_sub(self.waiting.len() + self.running.len())
+            .min(left.saturating_sub(self.waiting.len()));
         let worthwhile = self.waiting.is_empty() || room >= self.settings.concurrency;
         if room == 0 || !worthwhile || !self.look {
             return Ok(false);
@@ -151,7 +170,7 @@ impl Pool {
         let ask = Reserve {
             queue: self.queue,
             lane: Lane::local(),
-            worker: self.id.clone(),
+            worker: self.worker.id.clone(),
             limit: room,
             lease: self.lease_time(),
         };
@@ -192,6 +211,10 @@ impl Pool {
         let stop = Arc::new(Stop::default());
         if let Some(why) = told {
             stop.now(why);
+        }
+        self.left = self.left.saturating_sub(1);
+        if self.left == 0 {
+            self.worn_out.cancel();
         }
         self.run_attempt(reserved.task, reserved.lease, stop, Attempt::run);
     }
@@ -281,10 +304,14 @@ impl Pool {
         }
     }
 
-    /// Hands back what waits, gives what runs the grace time, and then stops it and hands it back too.
-    async fn drain(&mut self, mut renewal: Interval) {
+    async fn give_back_waiting(&mut self) {
         let waiting: Vec<_> = self.waiting.drain(..).map(|r| r.lease).collect();
         hand_back(&self.worker, &waiting).await;
+    }
+
+    /// Hands back what waits, gives what runs the grace time, and then stops it and hands it back too.
+    async fn drain(&mut self, mut renewal: Interval) {
+        self.give_back_waiting().await;
         let grace = Duration::from_secs(self.worker.config.worker.grace);
         // Work stops at its next checkpoint; that, too, shall be over when the grace time is.
         let winding_down = (grace / 5).min(Duration::from_secs(3));

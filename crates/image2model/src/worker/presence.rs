@@ -32,26 +32,33 @@ impl Loads {
     }
 }
 
+/// What is told of a worker.
+pub(super) struct Entry {
+    pub(super) worker: WorkerId,
+    pub(super) role: &'static str,
+    pub(super) loads: Loads,
+}
+
 /// Reports until `ended`, then has the worker forgotten.
 pub(super) async fn run(
     register: Arc<dyn Presence>,
     clock: Arc<dyn Clock>,
-    worker: WorkerId,
-    loads: Loads,
+    entry: Entry,
     ended: CancellationToken,
 ) {
     let mut ticks = tokio::time::interval(INTERVAL);
     while ended.run_until_cancelled(ticks.tick()).await.is_some() {
         let report = WorkerReport {
-            worker: worker.0.clone(),
-            queues: loads.all(),
+            worker: entry.worker.0.clone(),
+            role: entry.role.to_owned(),
+            queues: entry.loads.all(),
             seen: clock.now().0,
         };
         if let Err(error) = register.report(report).await {
             tracing::warn!(%error, "the worker's report was not taken");
         }
     }
-    if let Err(error) = register.forget(&worker).await {
+    if let Err(error) = register.forget(&entry.worker).await {
         tracing::debug!(%error, "the worker was not forgotten");
     }
 }

@@ -6,7 +6,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use tokio::{sync::Semaphore, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 
-use super::{Worker, attempt::failure, maintenance};
+use super::{Duty, End, Worker, attempt::failure, maintenance, process_id};
 use crate::{
     artifacts::{ArtifactError, ArtifactKey, Artifacts},
     capacity::disk::Space,
@@ -106,6 +106,7 @@ impl House {
             begun: Semaphore::new(0),
         });
         let worker = Worker {
+            id: process_id(),
             store: store::embedded::open(dir.path(), clock.clone(), retry).unwrap(),
             artifacts: Artifacts::local(&dir.path().join("artifacts")).unwrap(),
             provider: script.clone(),
@@ -121,8 +122,16 @@ impl House {
         }
     }
 
-    fn start(&self) -> JoinHandle<()> {
-        tokio::spawn(self.worker.clone().run(self.drain.clone()))
+    /// As `serve` does.
+    fn start(&self) -> JoinHandle<End> {
+        let duty = Duty {
+            role: "serve",
+            queues: Queue::ALL.to_vec(),
+            is_replaced: false,
+        };
+        let working = self.worker.clone().run(duty, self.drain.clone());
+        let scheduling = self.worker.clone().schedule(self.drain.clone());
+        tokio::spawn(async { tokio::join!(working, scheduling).0 })
     }
 
     fn store(&self) -> &Store {
@@ -341,6 +350,29 @@ async fn work_that_outlasts_the_grace_time_is_handed_back_and_counts_as_nothing(
     let item = &house.job(id).await.items[0];
     assert_eq!((item.attempts, item.crashes), (0, 0));
     assert_eq!(item.status, ItemStatus::Retrying);
+}
+
+#[tokio::test]
+async fn a_worn_out_worker_sees_through_what_runs_and_gives_back_the_rest() {
+    let house = House::new(|config| config.workers.model_generation.max_tasks_per_child = 2);
+    let id = house.submit(&["held", "model", "model", "model"]).await;
+    let duty = Duty {
+        role: "worker",
+        queues: vec![Queue::ModelGeneration],
+        is_replaced: true,
+    };
+    let worker = tokio::spawn(house.worker.clone().run(duty, house.drain.clone()));
+    let one_made = |job: &Job| job.items[1].status == ItemStatus::Completed;
+    house.job_when(id, one_made).await;
+    assert!(!worker.is_finished(), "the first still runs");
+    house.script.let_go.add_permits(1);
+    assert_eq!(worker.await.unwrap(), End::WornOut);
+    let ends: Vec<_> = house.job(id).await.items.iter().map(|i| i.status).collect();
+    let (made, waits) = (ItemStatus::Completed, ItemStatus::Queued);
+    assert_eq!(ends, [made, made, waits, waits]);
+    assert!(house.store().presence.workers().await.unwrap().is_empty());
+    let next = house.store().jobs.depths().await.unwrap();
+    assert_eq!(next[&(Queue::ModelGeneration, Lane::local())].ready, 2);
 }
 
 #[tokio::test]

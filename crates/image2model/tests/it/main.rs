@@ -16,6 +16,7 @@ mod page;
 mod redis_fleets;
 mod requirements;
 mod restart;
+mod roles;
 mod shared_store;
 mod start;
 mod support;

@@ -8,6 +8,7 @@ pub(crate) mod broken;
 pub(crate) mod cancelling;
 pub(crate) mod ending;
 pub(crate) mod formats;
+pub(crate) mod leading;
 pub(crate) mod leasing;
 mod model;
 pub(crate) mod queueing;
@@ -52,6 +53,8 @@ macro_rules! every_case {
             a_lost_started_lease_is_a_crash, too_many_crashes_are_poison,
             handing_back_counts_nothing_and_keeps_the_place, starting_twice_is_starting_once,
             nothing_ends_before_it_started, a_batch_answers_for_each_lease;
+        leading: one_leads_while_it_renews, a_lapsed_lead_is_another_s,
+            who_resigns_is_followed_at_once, each_role_has_its_own_leader;
         ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,
             an_error_is_retried_after_a_wait, an_answer_may_ask_for_a_longer_wait,
             the_third_error_is_the_last, a_hopeless_error_is_not_retried,
@@ -89,6 +92,8 @@ macro_rules! every_case_without_order {
             leasing: a_late_holder_is_fenced_off, a_renewed_lease_lasts,
                 a_lost_started_lease_is_a_crash, too_many_crashes_are_poison,
                 a_batch_answers_for_each_lease;
+            leading: one_leads_while_it_renews, a_lapsed_lead_is_another_s,
+                who_resigns_is_followed_at_once, each_role_has_its_own_leader;
             ending: the_third_error_is_the_last, an_outcome_never_changes;
             cancelling: what_nobody_works_on_ends_at_once;
             reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,

@@ -168,6 +168,7 @@ pub(crate) async fn a_retry_tells_how_far_the_attempt_was(it: Fixture) {
 pub(crate) async fn silent_workers_are_forgotten(it: Fixture) {
     let report = |worker: &str| WorkerReport {
         worker: worker.to_owned(),
+        role: "worker".to_owned(),
         queues: BTreeMap::new(),
         seen: 0,
     };

@@ -13,7 +13,7 @@ use tokio::{
 
 use super::writer::Effects;
 use crate::{
-    job::{Fact, FactKind, ItemId, JobId, Queue},
+    job::{Fact, FactKind, ItemId, JobId, Queue, Timestamp, WorkerId},
     store::{News, Progress, WorkerReport},
 };
 
@@ -38,6 +38,8 @@ pub(super) struct Live {
     ready: BTreeMap<Queue, Notify>,
     running: Mutex<Running>,
     pub(super) workers: Mutex<HashMap<String, WorkerReport>>,
+    /// By role: who leads, and until when.
+    pub(super) leaders: Mutex<HashMap<String, (WorkerId, Timestamp)>>,
 }
 
 impl Default for Live {
@@ -47,6 +49,7 @@ impl Default for Live {
             ready: Queue::ALL.map(|queue| (queue, Notify::new())).into(),
             running: Mutex::default(),
             workers: Mutex::default(),
+            leaders: Mutex::default(),
         }
     }
 }

@@ -29,7 +29,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-pub use open::{OpenError, open};
+pub use open::{OpenError, lies_in, open};
 
 /// All parts of an opened store. The fields are dropped in this order: the writer finishes what it was given,
 /// then the files are closed, and only then another process may have the directory.

@@ -47,6 +47,12 @@ pub fn open(
     embedded(data_dir, clock, retry).map(Store::from)
 }
 
+/// Whether there is such a store under `data_dir`, open or not.
+#[must_use]
+pub fn lies_in(data_dir: &Path) -> bool {
+    data_dir.join(FILE).exists()
+}
+
 pub(super) fn embedded(
     data_dir: &Path,
     clock: Arc<dyn Clock>,

@@ -1,10 +1,12 @@
-//! The workers' register, in memory: it dies with the only process that could ask.
+//! The workers' register and who leads, in memory: both die with the only process that could ask.
+
+use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::{Embedded, live::locked};
 use crate::{
-    job::WorkerId,
+    job::{Timestamp, WorkerId},
     store::{Presence, StoreError, WorkerReport},
 };
 
@@ -32,4 +34,35 @@ impl Presence for Embedded {
         reports.sort_by(|a, b| a.worker.cmp(&b.worker));
         Ok(reports)
     }
+
+    async fn lead(
+        &self,
+        role: &str,
+        holder: &WorkerId,
+        for_: Duration,
+    ) -> Result<bool, StoreError> {
+        let now = self.clock.now();
+        let mut leaders = locked(&self.live.leaders);
+        if leads(leaders.get(role), now).is_some_and(|leader| leader != holder) {
+            return Ok(false);
+        }
+        leaders.insert(role.to_owned(), (holder.clone(), now.after(for_)));
+        Ok(true)
+    }
+
+    async fn resign(&self, role: &str, holder: &WorkerId) -> Result<(), StoreError> {
+        locked(&self.live.leaders).retain(|of, (leader, _)| of != role || leader != holder);
+        Ok(())
+    }
+
+    async fn leader(&self, role: &str) -> Result<Option<WorkerId>, StoreError> {
+        let leaders = locked(&self.live.leaders);
+        Ok(leads(leaders.get(role), self.clock.now()).cloned())
+    }
+}
+
+/// Whose lead has not lapsed.
+fn leads(lead: Option<&(WorkerId, Timestamp)>, now: Timestamp) -> Option<&WorkerId> {
+    lead.filter(|(_, until)| now < *until)
+        .map(|(leader, _)| leader)
 }

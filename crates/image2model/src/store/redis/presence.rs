@@ -1,6 +1,7 @@
-//! The workers' register: one hash of all reports, each with the time at which it came.
+//! The workers' register: one hash of all reports, each with the time at which it came. Beside it a hash of who leads
+//! each role, and until when.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use async_trait::async_trait;
 use redis::{FromRedisValue, Value, cmd};
@@ -14,6 +15,8 @@ use crate::{
 
 /// The key of the register, in the first shard.
 const WORKERS: &str = "workers";
+/// Beside it, who leads each role.
+const LEADERS: &str = "leaders";
 /// Milliseconds after which a silent worker is forgotten.
 const SILENCE: i64 = 30_000;
 /// Milliseconds after which its report is deleted, too: late enough that no report is on its way any more.
@@ -22,6 +25,9 @@ const GONE: i64 = 600_000;
 /// A report as it was written.
 #[derive(Deserialize)]
 struct Report {
+    /// A program from before there were roles says none.
+    #[serde(default)]
+    role: String,
     queues: BTreeMap<String, WorkerLoad>,
 }
 
@@ -71,6 +77,42 @@ impl Presence for Redis {
         }
         Ok(reports)
     }
+
+    async fn lead(
+        &self,
+        role: &str,
+        holder: &WorkerId,
+        for_: Duration,
+    ) -> Result<bool, StoreError> {
+        Ok(self.ask_lead(role, &holder.0, for_).await? == holder.0)
+    }
+
+    async fn resign(&self, role: &str, holder: &WorkerId) -> Result<(), StoreError> {
+        self.ask_lead(role, &holder.0, Duration::ZERO).await?;
+        Ok(())
+    }
+
+    async fn leader(&self, role: &str) -> Result<Option<WorkerId>, StoreError> {
+        let leader = self.ask_lead(role, "", Duration::ZERO).await?;
+        Ok(Some(WorkerId(leader)).filter(|leader| !leader.0.is_empty()))
+    }
+}
+
+impl Redis {
+    /// Who leads a role after `asking` has asked for it.
+    async fn ask_lead(
+        &self,
+        role: &str,
+        asking: &str,
+        for_: Duration,
+    ) -> Result<String, StoreError> {
+        let length = u64::try_from(for_.as_millis()).unwrap_or(u64::MAX);
+        let shard = self.shards.first();
+        let mut ask = self.scripts.lead.call();
+        ask.key(shard.key(LEADERS));
+        ask.arg(role).arg(asking).arg(length).arg(self.time.given());
+        self.nodes.ask(shard, ask.cmd()).await
+    }
 }
 
 fn parsed(worker: String, text: &str, seen: i64) -> Result<WorkerReport, StoreError> {
@@ -78,6 +120,7 @@ fn parsed(worker: String, text: &str, seen: i64) -> Result<WorkerReport, StoreEr
     let known = |(queue, load): (String, _)| Some((Queue::from_name(&queue)?.name(), load));
     Ok(WorkerReport {
         worker,
+        role: report.role,
         queues: report.queues.into_iter().filter_map(known).collect(),
         seen,
     })

@@ -8,6 +8,7 @@ pub(super) struct Scripts {
     pub(super) reserve: Script,
     pub(super) progress: Script,
     pub(super) report: Script,
+    pub(super) lead: Script,
 }
 
 pub(super) struct Script {
@@ -30,6 +31,7 @@ impl Default for Scripts {
             reserve: Script::new(include_str!("scripts/reserve.lua")),
             progress: Script::new(include_str!("scripts/progress.lua")),
             report: Script::new(include_str!("scripts/report.lua")),
+            lead: Script::new(include_str!("scripts/lead.lua")),
         }
     }
 }
@@ -43,6 +45,7 @@ impl Scripts {
             &self.reserve,
             &self.progress,
             &self.report,
+            &self.lead,
         ];
         let load = |script: &Script| {
             let mut load = cmd("SCRIPT");

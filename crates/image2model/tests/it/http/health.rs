@@ -1,6 +1,10 @@
 use std::time::Duration;
 
-use image2model::{capacity::disk::Space, store::WorkerReport};
+use image2model::{
+    capacity::disk::Space,
+    job::{Queue, WorkerId},
+    store::{SCHEDULER, WorkerLoad, WorkerReport},
+};
 
 use super::{Api, GB, assert_problem};
 
@@ -39,12 +43,8 @@ async fn without_a_worker_it_is_degraded_and_still_ready() {
 #[tokio::test]
 async fn the_detailed_report_names_what_monitors_look_for() {
     let api = Api::new();
-    let report = WorkerReport {
-        worker: "worker-1".to_owned(),
-        queues: [("priority", image2model::store::WorkerLoad::default())].into(),
-        seen: api.service.now().0,
-    };
-    api.service.store.presence.report(report).await.unwrap();
+    has_worker(&api, &Queue::ALL).await;
+    has_leader(&api).await;
     let answer = api.get("/api/v1/health/detailed").await;
     assert_eq!(answer.status, 200);
     let body = answer.json();
@@ -62,6 +62,8 @@ async fn the_detailed_report_names_what_monitors_look_for() {
     let celery = &body["components"][1]["details"];
     assert_eq!(celery["active_workers"], 1);
     assert_eq!(celery["workers"][0], "worker-1");
+    assert_eq!(celery["pools"][0]["role"], "worker");
+    assert_eq!(celery["scheduler"], "scheduler-1");
     assert_eq!(
         body["components"][3]["details"]["note"],
         "not configured: models are made here"
@@ -84,6 +86,45 @@ async fn the_detailed_report_names_what_monitors_look_for() {
             .unwrap()
             .contains("5 GB or 5 %")
     );
+}
+
+/// A worker of some queues has just reported.
+async fn has_worker(api: &Api, queues: &[Queue]) {
+    let loads = queues.iter().map(|q| (q.name(), WorkerLoad::default()));
+    let report = WorkerReport {
+        worker: "worker-1".to_owned(),
+        role: "worker".to_owned(),
+        queues: loads.collect(),
+        seen: 0,
+    };
+    api.service.store.presence.report(report).await.unwrap();
+}
+
+async fn has_leader(api: &Api) {
+    let (leader, term) = (WorkerId("scheduler-1".to_owned()), Duration::from_secs(5));
+    let presence = &api.service.store.presence;
+    assert!(presence.lead(SCHEDULER, &leader, term).await.unwrap());
+}
+
+#[tokio::test]
+async fn whom_jobs_wait_for_is_told() {
+    let api = Api::new();
+    let told = async || {
+        let body = api.get("/api/v1/health/detailed").await.json();
+        let celery = &body["components"][1];
+        let note = celery["details"]["note"].as_str().map(str::to_owned);
+        (celery["status"] == "degraded", note.unwrap_or_default())
+    };
+    let degraded = |note: &str| (true, note.to_owned());
+    assert_eq!(told().await, degraded("no worker is alive: jobs wait"));
+    has_worker(&api, &[Queue::ModelGeneration, Queue::Maintenance]).await;
+    let some = "no live worker takes from batch_processing, priority: tasks there wait";
+    assert_eq!(told().await, degraded(some));
+    has_worker(&api, &Queue::ALL).await;
+    let nobody = "no scheduler leads: retries and the tasks of dead workers wait";
+    assert_eq!(told().await, degraded(nobody));
+    has_leader(&api).await;
+    assert_eq!(told().await, (false, String::new()));
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::{
     ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually,
 };
-pub(crate) use server::{Server, command, refusal, wrapped};
+pub(crate) use server::{Server, command, refusal, role, wrapped};
 
 /// The repository's root.
 pub(crate) fn root() -> PathBuf {

@@ -9,9 +9,10 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A running `image2model serve`. It is killed when it is dropped.
+/// A running `image2model serve`, or one of its roles. It is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
+    /// 0 of a process that has opened none.
     pub(crate) port: u16,
     log: PathBuf,
 }
@@ -27,7 +28,7 @@ impl Server {
         Self::run(command(dir, port, settings), dir)
     }
 
-    /// Starts what `command` says, which must be a `serve` on 127.0.0.1, and waits until it is ready.
+    /// Starts what `command` says, which may listen on 127.0.0.1 only, and waits until it is ready.
     pub(crate) fn run(mut command: Command, dir: &Path) -> Self {
         let log = dir.with_extension("log");
         let errors = File::options()
@@ -43,10 +44,13 @@ impl Server {
         let mut told = String::new();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut told).unwrap();
-        let port = told
-            .trim()
-            .strip_prefix("image2model is ready: http://127.0.0.1:")
-            .and_then(|port| port.parse().ok());
+        let ready = told.trim().split_once(" is ready");
+        let port = ready.and_then(
+            |(_, place)| match place.strip_prefix(": http://127.0.0.1:") {
+                Some(port) => port.parse().ok(),
+                None => place.is_empty().then_some(0),
+            },
+        );
         let Some(port) = port else {
             let status = child.wait().unwrap();
             panic!("no start: {told:?}, {status}\n{}", read(&log));
@@ -111,13 +115,22 @@ pub(crate) fn command(dir: &Path, port: u16, settings: &[(&str, &str)]) -> Comma
 
 /// The same under a program that runs another, given with its arguments.
 pub(crate) fn wrapped(by: &[&str], dir: &Path, port: u16, settings: &[(&str, &str)]) -> Command {
+    let listen = format!("--listen=127.0.0.1:{port}");
+    program(by, &["serve", &listen], dir, settings)
+}
+
+/// A role's process with its own words, such as `["worker", "--queues=priority"]`.
+pub(crate) fn role(words: &[&str], dir: &Path, settings: &[(&str, &str)]) -> Command {
+    program(&[], words, dir, settings)
+}
+
+fn program(by: &[&str], words: &[&str], dir: &Path, settings: &[(&str, &str)]) -> Command {
     let binary = env!("CARGO_BIN_EXE_image2model");
-    let words = by.iter().copied().chain([binary, "serve"]);
+    let words = by.iter().copied().chain([binary]).chain(words.to_vec());
     let words: Vec<&OsStr> = words.map(OsStr::new).collect();
     let mut command = Command::new(words[0]);
     command
         .args(&words[1..])
-        .arg(format!("--listen=127.0.0.1:{port}"))
         .arg("--data-dir")
         .arg(dir)
         // A settings file that lies about must not change what is tested.

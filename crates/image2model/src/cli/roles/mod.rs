@@ -1,0 +1,213 @@
+//! `image2model serve`, `api`, `worker` and `scheduler`: one process that runs the parts of its role until it is asked
+//! to end.
+
+mod listening;
+mod log;
+mod program;
+mod signals;
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, anyhow, bail};
+use futures::FutureExt as _;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use super::output;
+use crate::{
+    app::{App, End, Role},
+    capacity::metrics,
+    config::{Flag, Loaded},
+};
+
+use self::{program::Program, signals::Signals};
+
+/// Where everything is kept, asked of every role.
+#[derive(Debug, clap::Args)]
+struct Places {
+    /// Where jobs, uploads and models are kept [default: image2model-data]
+    #[arg(long, value_name = "FOLDER")]
+    data_dir: Option<String>,
+
+    /// Redis to keep jobs in instead of the data folder, such as redis://127.0.0.1:6379/0
+    #[arg(long, value_name = "URL")]
+    store_url: Option<String>,
+
+    /// Where uploads and models are kept instead, such as file:///shared/dir or s3://bucket/prefix
+    #[arg(long, value_name = "URL")]
+    artifacts_url: Option<String>,
+}
+
+/// Of a role with API and page.
+#[derive(Debug, clap::Args)]
+pub(super) struct Serving {
+    /// Address of API and page [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+
+    #[command(flatten)]
+    places: Places,
+}
+
+/// Of a role that only its operator asks anything.
+#[derive(Debug, clap::Args)]
+pub(super) struct Unseen {
+    /// Address of /health, /health/live, /health/ready and /metrics [default: no port is opened]
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+
+    #[command(flatten)]
+    places: Places,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Working {
+    /// Queues to take tasks from, separated by commas [default: all, which are batch_processing, model_generation,
+    /// maintenance and priority]
+    #[arg(long, value_name = "QUEUES")]
+    queues: Option<String>,
+
+    #[command(flatten)]
+    unseen: Unseen,
+}
+
+impl Places {
+    /// What was given, as settings, together with the flags of a role.
+    fn flags<const N: usize>(
+        &self,
+        others: [(&'static str, &'static str, &Option<String>); N],
+    ) -> Vec<Flag> {
+        let places = [
+            ("data_dir", "--data-dir", &self.data_dir),
+            ("store.url", "--store-url", &self.store_url),
+            ("artifacts.url", "--artifacts-url", &self.artifacts_url),
+        ];
+        let all = others.into_iter().chain(places);
+        all.filter_map(|(key, name, value)| {
+            let value = value.clone()?;
+            Some(Flag { key, value, name })
+        })
+        .collect()
+    }
+}
+
+impl Serving {
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        self.places.flags([("listen", "--listen", &self.listen)])
+    }
+}
+
+impl Unseen {
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        self.places.flags([("listen", "--listen", &self.listen)])
+    }
+}
+
+impl Working {
+    pub(super) fn flags(&self) -> Vec<Flag> {
+        let queues = ("worker.queues", "--queues", &self.queues);
+        let listen = ("listen", "--listen", &self.unseen.listen);
+        self.unseen.places.flags([queues, listen])
+    }
+}
+
+pub(super) const REPLACEMENT: &str = "\
+After workers.<queue>.max_tasks_per_child tasks of a queue (100 of model_generation) the process finishes what it \
+runs and starts anew under its process id.";
+
+/// Time for threads that compute to see that nobody waits for them any more.
+const LAST_THREADS: Duration = Duration::from_millis(200);
+
+/// Runs until SIGTERM or Ctrl-C and drains; a second one ends at once. A worn-out worker starts anew in its place.
+///
+/// # Errors
+/// A start that cannot succeed, in one sentence.
+pub(super) fn run(role: Role, loaded: Loaded) -> anyhow::Result<ExitCode> {
+    if role.needs_others() && loaded.config.store.url.is_empty() {
+        bail!(
+            "image2model {} shares its jobs with other processes: pass --store-url redis://HOST:6379/0, or run \
+             image2model serve, which does everything by itself",
+            role.name()
+        );
+    }
+    log::start(&loaded.config.log)?;
+    listening::allow_many_connections();
+    let program = Program::of_process().context("this program's own file is not known")?;
+    let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
+    let ended = runtime.block_on(run_here(role, loaded, &program));
+    // A thread that still computes has lost its lease to the drain; nothing of it is waited for.
+    runtime.shutdown_timeout(LAST_THREADS);
+    match ended? {
+        Ok(()) => Ok(ExitCode::SUCCESS),
+        Err(broken) => {
+            output::error(&format!("{broken:#}"));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+/// # Errors
+/// Outside, a start that cannot succeed; within, an end that is none.
+async fn run_here(
+    role: Role,
+    loaded: Loaded,
+    program: &Program,
+) -> anyhow::Result<anyhow::Result<()>> {
+    let mut signals = Signals::hear().context("signals cannot be heard")?;
+    let listens = role.has_api() || loaded.is_given("listen");
+    let config = Arc::new(loaded.config);
+    let listener = if listens {
+        Some(listening::bind(&config.listen).await?)
+    } else {
+        None
+    };
+    let place = place(role, listener.as_ref())?;
+    let app = App::open(role, config.clone(), metrics::install()?).await?;
+    let shutdown = CancellationToken::new();
+    let mut running = Box::pin(app.run(listener, shutdown.clone()));
+    output::text(&format!("{} is ready{place}\n", title(role)));
+    let ended = tokio::select! {
+        ended = &mut running => ended,
+        () = signals.asked_to_end() => {
+            tracing::info!(
+                grace = config.worker.grace,
+                "draining; a second signal ends at once"
+            );
+            shutdown.cancel();
+            tokio::select! {
+                ended = &mut running => ended,
+                () = signals.asked_to_end() => Err(anyhow!("ended before everything was finished")),
+            }
+        }
+    };
+    let is_asked = shutdown.is_cancelled() || signals.asked_to_end().now_or_never().is_some();
+    Ok(match ended {
+        Ok(End::WornOut) if !is_asked => {
+            tracing::info!("this worker has done its share of tasks and starts anew");
+            Err(anyhow!("cannot start anew: {}", program.start_anew()))
+        }
+        ended => ended.map(|_| ()),
+    })
+}
+
+/// What a process is called when it tells that it is ready.
+fn title(role: Role) -> String {
+    match role {
+        Role::Serve => "image2model".to_owned(),
+        other => format!("image2model {}", other.name()),
+    }
+}
+
+/// Where it can be opened, if anywhere.
+fn place(role: Role, listener: Option<&TcpListener>) -> anyhow::Result<String> {
+    let Some(listener) = listener else {
+        return Ok(String::new());
+    };
+    let address = listener
+        .local_addr()
+        .context("the listener has no address")?;
+    if role.has_api() && !address.ip().is_loopback() {
+        tracing::warn!(%address, "everyone who reaches this address can use the service");
+    }
+    Ok(format!(": http://{}", listening::reachable(address)))
+}
