@@ -24,6 +24,7 @@ mod progress;
 mod queries;
 mod queues;
 mod reserve;
+mod rights;
 mod server;
 mod sweep;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{
     Redis, Scripts, Time,
     keys::{META, Shards},
     live::Live,
+    rights,
     server::Server,
 };
 use crate::{
@@ -71,6 +72,11 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
     if version < OLDEST {
         return Err(OpenError(format!(
             "the Redis at {place} is of version {version}, and version {OLDEST} or later is needed"
+        )));
+    }
+    if let Some(command) = rights::missing(&server).await.map_err(unusable)? {
+        return Err(OpenError(format!(
+            "this user of the Redis at {place} may not run '{command}': give it the rights that docs/operate/redis.md lists"
         )));
     }
     let (format, found) = meta(&server, shards).await.map_err(unusable)?;
