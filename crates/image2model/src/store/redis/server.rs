@@ -147,7 +147,8 @@ fn breaks(error: &RedisError) -> bool {
     error.is_io_error() || error.is_unrecoverable_error() || error.code() == Some("READONLY")
 }
 
-/// A short text without addresses or names; nothing was half written, since a script runs whole or not at all.
+/// A short text without addresses or names; nothing was half written, since a script of a user who has its rights
+/// (`rights`) runs whole or not at all.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it is what `map_err` hands over"
