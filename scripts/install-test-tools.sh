@@ -13,7 +13,8 @@ require_component clippy
 require_component rustfmt
 
 command -v chromium >/dev/null 2>&1 || install_packages "Chromium" chromium fonts-dejavu-core
-command -v redis-server >/dev/null 2>&1 || without_services install_packages "Redis" redis-server
+command -v redis-server >/dev/null 2>&1 || without_services install_packages "Redis" redis-server redis-tools
+command -v openssl >/dev/null 2>&1 || install_packages "OpenSSL" openssl
 scripts/fetch-corpus.sh
 (
     cd tests/browser

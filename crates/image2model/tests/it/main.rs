@@ -14,6 +14,7 @@ mod metrics;
 mod models_pass_outside_judges;
 mod page;
 mod redis_fleets;
+mod redis_guide;
 mod requirements;
 mod restart;
 mod roles;

@@ -26,6 +26,7 @@ mod progress;
 mod queries;
 mod queues;
 mod reserve;
+mod rights;
 mod script;
 mod sweep;
 #[cfg(test)]

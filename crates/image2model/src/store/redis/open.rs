@@ -9,6 +9,7 @@ use super::{
     keys::{Shard, Shards},
     live::{Live, end, end_of},
     nodes::{Acks, Address, Certificates, Nodes, Rules},
+    rights,
     script::Scripts,
 };
 use crate::{
@@ -108,6 +109,12 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
             "is of version {version}, and version {OLDEST} or later is needed"
         ));
     }
+    if let Some(command) = rights::missing(&nodes, &scripts).await.map_err(unusable)? {
+        return Err(OpenError(format!(
+            "this user of the Redis at {place} may not run '{command}': give it the rights that docs/operate/redis.md \
+             lists"
+        )));
+    }
     let layout = layout(&nodes, &masters).await.map_err(unusable)?;
     if let Some(other) = layout {
         let made_for = match other.is_empty() {
@@ -148,7 +155,7 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
 }
 
 /// The first shard of each server.
-fn first_shards(nodes: &Nodes) -> Vec<Shard> {
+pub(super) fn first_shards(nodes: &Nodes) -> Vec<Shard> {
     let homes = nodes.homes().nodes();
     let first = homes
         .into_iter()
@@ -180,8 +187,8 @@ async fn layout(nodes: &Nodes, masters: &str) -> Result<Option<String>, StoreErr
     }
     let shards = first_shards(nodes);
     let note = shards.iter().map(|shard| {
-        let mut note = cmd("SETNX");
-        (*shard, note.arg(LAYOUT).arg(masters).take())
+        let mut note = cmd("SET");
+        (*shard, note.arg(LAYOUT).arg(masters).arg("NX").take())
     });
     let read = shards
         .iter()

@@ -9,6 +9,7 @@ pub(super) struct Scripts {
     pub(super) progress: Script,
     pub(super) report: Script,
     pub(super) lead: Script,
+    pub(super) rights: Script,
 }
 
 pub(super) struct Script {
@@ -32,6 +33,7 @@ impl Default for Scripts {
             progress: Script::new(include_str!("scripts/progress.lua")),
             report: Script::new(include_str!("scripts/report.lua")),
             lead: Script::new(include_str!("scripts/lead.lua")),
+            rights: Script::new(include_str!("scripts/rights.lua")),
         }
     }
 }
@@ -46,6 +48,7 @@ impl Scripts {
             &self.progress,
             &self.report,
             &self.lead,
+            &self.rights,
         ];
         let load = |script: &Script| {
             let mut load = cmd("SCRIPT");

@@ -14,7 +14,7 @@ use std::{
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::{
-    ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually,
+    ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually, free_port,
 };
 pub(crate) use server::{Server, command, refusal, role, wrapped};
 

@@ -57,7 +57,8 @@ pub(super) fn unconfirmed(found: Unconfirmed, acks: Acks) -> StoreError {
     ))
 }
 
-/// A short text without addresses or names; nothing was half written, since a script runs whole or not at all.
+/// A short text without addresses or names; nothing was half written, since a script of a user who has its rights
+/// (`rights`) runs whole or not at all.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "it is what `map_err` hands over"
@@ -70,7 +71,9 @@ pub(super) fn unavailable(error: RedisError) -> StoreError {
         Some("LOADING") => "Redis is loading its data",
         Some("CLUSTERDOWN" | "MASTERDOWN") => NO_HOME,
         Some("NOREPLICAS") => "too few replicas of Redis are there",
-        Some("NOAUTH" | "WRONGPASS" | "NOPERM") => "Redis refuses this user",
+        Some("NOAUTH" | "WRONGPASS") => "Redis refuses this user",
+        Some("NOPERM") => return forbidden(&error),
+        Some(_) if is_forbidden_in_script(&error) => return forbidden(&error),
         Some(_) => return StoreError::Unavailable(format!("Redis answered: {error}")),
         None if error.kind() == ErrorKind::ClusterConnectionNotFound => NO_HOME,
         None if error.is_timeout() => SILENT,
@@ -79,4 +82,20 @@ pub(super) fn unavailable(error: RedisError) -> StoreError {
         None => return StoreError::Unavailable(error.to_string()),
     };
     StoreError::Unavailable(why.to_owned())
+}
+
+fn is_forbidden_in_script(error: &RedisError) -> bool {
+    let ways = ["ACL failure in script", "executing the script can't"];
+    let told = error.detail().unwrap_or_default();
+    ways.iter().any(|way| told.contains(way))
+}
+
+/// In Redis's words, without the hash of a script; Redis 7.0 does not say what it was that a script may not do.
+fn forbidden(error: &RedisError) -> StoreError {
+    let told = error.detail().unwrap_or("Redis does not say which");
+    let told = told.split(" script: ").next().unwrap_or_default();
+    let log = "its ACL LOG tells more";
+    StoreError::Unavailable(format!(
+        "Redis refuses this user a command or a key: {told}; {log}"
+    ))
 }

@@ -134,6 +134,10 @@ impl Nodes {
         self.rules.acks
     }
 
+    pub(super) fn is_under_sentinels(&self) -> bool {
+        !self.finder.address.masters().is_empty()
+    }
+
     pub(super) fn is_cluster(&self) -> bool {
         self.finder.address.is_cluster()
     }

@@ -184,6 +184,10 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(log(self.dir.path())).unwrap_or_default();
+            println!("What {} told:\n{log}", self.address());
+        }
         self.end();
     }
 }
@@ -198,7 +202,7 @@ fn log(dir: &Path) -> PathBuf {
 
 /// Below the ports that systems give to outgoing connections, which would take one between a server's death and its
 /// next start.
-fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     eventually("a port is free", || {
         let port = fastrand::u16(10_000..30_000);
         TcpListener::bind(("127.0.0.1", port)).ok().map(|_| port)

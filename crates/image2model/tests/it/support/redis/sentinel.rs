@@ -221,9 +221,10 @@ fn watch(sentinel: &Process, name: &str, primary: &Process, quorum: usize, down_
 }
 
 /// What a Sentinel does not write down: what else takes ten seconds each is learning who replicates and whom others
-/// see, and the next vote after a split one.
+/// see, and the next vote after a split one. A busy machine is no reason to do nothing for thirty seconds.
 fn hasten(sentinel: &Process) {
-    let often = "SENTINEL DEBUG INFO-PERIOD 200 PUBLISH-PERIOD 200 ELECTION-TIMEOUT 500";
+    let often =
+        "SENTINEL DEBUG INFO-PERIOD 200 PUBLISH-PERIOD 200 ELECTION-TIMEOUT 500 TILT-PERIOD 500";
     let words: Vec<_> = often.split(' ').collect();
     sentinel.ask::<()>(&words);
 }
