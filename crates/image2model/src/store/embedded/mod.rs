@@ -8,6 +8,7 @@
 //! and writes them back (`transitions`). Once the whole batch is durable, `live` tells the watchers and the
 //! callers get their answers. Reads (`queries`) never wait for the writer.
 
+mod copying;
 mod jobs;
 mod live;
 mod open;
@@ -29,7 +30,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-pub use open::{OpenError, open};
+pub use open::{OpenError, is_there, open};
 
 /// All parts of an opened store. The fields are dropped in this order: the writer finishes what it was given,
 /// then the files are closed, and only then another process may have the directory.
@@ -46,7 +47,8 @@ impl From<Embedded> for Store {
         let embedded = Arc::new(embedded);
         Self {
             jobs: embedded.clone(),
-            presence: embedded,
+            presence: embedded.clone(),
+            records: embedded,
         }
     }
 }

@@ -47,6 +47,12 @@ pub fn open(
     embedded(data_dir, clock, retry).map(Store::from)
 }
 
+/// Whether a store lies under `data_dir`, in use or not.
+#[must_use]
+pub fn is_there(data_dir: &Path) -> bool {
+    data_dir.join(FILE).is_file()
+}
+
 pub(super) fn embedded(
     data_dir: &Path,
     clock: Arc<dyn Clock>,

@@ -14,6 +14,7 @@
 
 mod changes;
 mod commit;
+mod copying;
 mod entry;
 mod jobs;
 mod keys;
@@ -104,7 +105,8 @@ impl From<Redis> for Store {
         let redis = Arc::new(redis);
         Self {
             jobs: redis.clone(),
-            presence: redis,
+            presence: redis.clone(),
+            records: redis,
         }
     }
 }
