@@ -106,7 +106,7 @@ impl App {
 }
 
 /// The store that the configuration names, chosen here once.
-async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
+pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
     let (url, retry) = (&config.store.url, config.retry.policy());
     Ok(if url.is_empty() {
         store::embedded::open(&config.data_dir, clock, retry)?

@@ -4,6 +4,7 @@ mod config;
 mod convert;
 mod output;
 mod serve;
+mod store;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -41,6 +42,9 @@ enum Command {
     Convert(Box<convert::Args>),
     /// Serve the API and the page, with the work done in the same process
     Serve(serve::Args),
+    /// Look after the store of jobs
+    #[command(subcommand)]
+    Store(store::Command),
     /// Show every setting, its value and where it came from
     Config {
         /// What holds when nothing is set
@@ -81,6 +85,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Convert(args) => convert::run(&args, &settings(Vec::new())?.config),
         Command::Serve(args) => serve::run(settings(args.flags())?),
+        Command::Store(command) => store::run(command, &settings(Vec::new())?.config),
         Command::Config { defaults, json } => {
             let loaded: Loaded = if defaults {
                 load(&Sources::default())?

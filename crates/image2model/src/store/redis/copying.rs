@@ -13,7 +13,7 @@ use redis::cmd;
 use super::{
     Redis,
     entry::{Entry, task},
-    keys::Shard,
+    keys::{Shard, lane_name},
     transitions, unreadable,
 };
 use crate::{
@@ -154,9 +154,9 @@ impl Redis {
         let places: Vec<Option<String>> = self.server.ask(&read).await?;
         for ((_, record), place) in records.iter().zip(places) {
             let task = task(record, None)?;
-            let turn = match (&task.state, place) {
-                (TaskState::Dead { .. }, _) | (_, None) => NEVER,
-                (_, Some(place)) => (task.enqueued.0, number(&place)?),
+            let turn = match place.filter(|_| !is_dead(&task)) {
+                Some(place) => (task.enqueued.0, number(&place)?),
+                None => NEVER,
             };
             match turns.entry(task.id.job) {
                 btree_map::Entry::Vacant(first) => {
@@ -171,6 +171,18 @@ impl Redis {
         Ok(())
     }
 
+    /// A dead task is looked for in the lanes that its shard has seen, which else are noted when a task is queued up.
+    async fn note_lanes(&self, tasks: &[Task]) -> Result<(), StoreError> {
+        for task in tasks.iter().filter(|task| is_dead(task)) {
+            let lanes = self.shards.of(task.id.job).key("lanes");
+            let name = lane_name(task.queue, &task.lane);
+            self.server
+                .ask::<()>(cmd("SADD").arg(lanes).arg(name))
+                .await?;
+        }
+        Ok(())
+    }
+
     /// A task gets its place when it becomes ready, which each that waits had once been; what it is now is a second
     /// step. A repeat after a break between the two goes on with the second.
     async fn put_one(&self, new: &Record) -> Result<Put, StoreError> {
@@ -180,6 +192,7 @@ impl Redis {
             tasks: new.tasks.iter().map(queued).collect(),
         };
         let between = queued_up.fingerprint()?;
+        self.note_lanes(&new.tasks).await?;
         let step = |entry: &mut Option<Entry>, _: Timestamp| {
             let Some(old) = entry else {
                 *entry = Some(Entry {
@@ -221,10 +234,14 @@ fn record(entry: &Entry) -> Record {
 /// As it was when it last waited for its turn; a dead one does not.
 fn queued(task: &Task) -> Task {
     let mut task = task.clone();
-    if !matches!(task.state, TaskState::Dead { .. }) {
+    if !is_dead(&task) {
         task.state = TaskState::Ready;
     }
     task
+}
+
+fn is_dead(task: &Task) -> bool {
+    matches!(task.state, TaskState::Dead { .. })
 }
 
 /// The number of a place, which its score follows.

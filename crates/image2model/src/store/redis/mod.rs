@@ -28,7 +28,7 @@ mod reserve;
 mod server;
 mod sweep;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transitions;
 
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 #[path = "../../../tests/it/support/redis.rs"]
-mod real;
+pub(crate) mod real;
 
 use std::{
     collections::BTreeMap,

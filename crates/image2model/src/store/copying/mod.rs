@@ -7,6 +7,9 @@
 //! who would read them. Scores of fair queueing mean nothing elsewhere; the tasks queue up anew, so each flow keeps its
 //! own order and takes turns with the others from the start.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
     collections::{BTreeMap, HashSet},
     fmt,
