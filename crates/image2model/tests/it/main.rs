@@ -17,5 +17,6 @@ mod requirements;
 mod restart;
 mod shared_store;
 mod start;
+mod store_copy;
 mod support;
 mod work;

@@ -1,5 +1,5 @@
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -8,6 +8,7 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures::future::join_all;
 use tempfile::TempDir;
 
 use super::{Copied, CopyError, Side, Stand, copy};
@@ -170,8 +171,7 @@ fn assert_every_state(all: &BTreeMap<JobId, Record>) {
     assert_eq!((ready, delayed, dead), (13, 1, 2));
     assert_eq!(tasks().filter(|task| task.crashes == 1).count(), 1);
     let queues = tasks().map(|task| task.queue);
-    let queues: std::collections::BTreeSet<_> = queues.collect();
-    assert_eq!(queues.len(), 4);
+    assert_eq!(queues.collect::<BTreeSet<_>>().len(), 4);
     let items = || all.values().flat_map(|record| &record.job.items);
     for status in [
         ItemStatus::Queued,
@@ -361,12 +361,11 @@ async fn more_than_one_answer_holds_come_over_in_order() {
     let bench = Bench::default();
     let (_kept, from) = bench.folder();
     let (ended, waiting) = (1_150, 250);
-    for number in 0..ended + waiting {
-        let id = create(&from).await;
-        if number % 5 == 4 || number >= waiting * 5 / 4 {
-            from.jobs.cancel(id).await.unwrap();
-        }
-    }
+    let ids = join_all((0..ended + waiting).map(|_| create(&from))).await;
+    // The last ones, and some between.
+    let ends = ids.iter().enumerate();
+    let ends = ends.filter(|(number, _)| number % 5 == 4 || *number >= 312);
+    join_all(ends.map(|(_, id)| from.jobs.cancel(*id))).await;
     let server = RealServer::start(&[]);
     let over = bench.at(&server.url(), 1).await;
     let mut told = Vec::new();
