@@ -7,6 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
+use clap::builder::NonEmptyStringValueParser;
 
 use super::{config::without_password, output};
 use crate::{
@@ -38,11 +39,11 @@ Examples:
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
     /// Store to read
-    #[arg(long, value_name = "STORE")]
+    #[arg(long, value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     from: String,
 
     /// Store to write: an empty one, or an earlier copy of the same
-    #[arg(long, value_name = "STORE")]
+    #[arg(long, value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     to: String,
 }
 
@@ -102,7 +103,10 @@ enum Place {
 
 impl Place {
     fn new(name: &str) -> Self {
-        if name.contains("://") {
+        let scheme = name.split_once(':').map_or("", |(scheme, _)| scheme);
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        // One letter and a colon is a drive. What is meant as an address and misspelt must not become a folder.
+        if scheme.len() > 1 && scheme.chars().all(is_scheme) {
             Self::Address(name.to_owned())
         } else {
             Self::Folder(PathBuf::from(name))
@@ -191,5 +195,25 @@ fn way_on(broken: &CopyError, to: &Place) -> String {
             "; the same command goes on from here".to_owned()
         }
         _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_from_a_folder() {
+        for (name, is_address) in [
+            ("redis://127.0.0.1:6379/0", true),
+            ("redis+unix:///run/redis.sock", true),
+            ("redis:/127.0.0.1", true),
+            ("./image2model-data", false),
+            ("/srv/a:b/data", false),
+            ("C:\\data", false),
+        ] {
+            let found = matches!(Place::new(name), Place::Address(_));
+            assert_eq!(found, is_address, "{name}");
+        }
     }
 }

@@ -103,8 +103,7 @@ async fn assert_alike(one: &Store, other: &Store) {
     let (one, other) = (&one.jobs, &other.jobs);
     assert_eq!(one.depths().await, other.depths().await);
     let late = Timestamp(i64::MAX);
-    let removable = |jobs: Vec<JobId>| {
-        let mut jobs = jobs;
+    let removable = |mut jobs: Vec<JobId>| {
         jobs.sort_unstable();
         jobs
     };
