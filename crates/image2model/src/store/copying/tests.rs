@@ -184,6 +184,22 @@ fn assert_every_state(all: &BTreeMap<JobId, Record>) {
     assert!(items().any(|item| item.reached == 40));
 }
 
+/// Opening a data directory takes leases back by itself; in a Redis the copy does.
+#[tokio::test]
+async fn leases_in_a_redis_are_taken_back_first() {
+    let bench = Bench::default();
+    let server = RealServer::start(&[]);
+    let from = bench.at(&server.url(), 1).await;
+    bench.fill(&from).await;
+    let (_kept, to) = bench.folder();
+    let whole = copied(&from, &to).await.unwrap();
+    assert_eq!((whole.jobs, whole.tasks), (12, 16));
+    assert_eq!(whole.source, whole.target);
+    assert_alike(&from, &to).await;
+    assert_every_state(&all(&to).await);
+    assert_eq!(served(&to).await, served(&from).await);
+}
+
 #[tokio::test]
 async fn what_came_over_goes_on() {
     let bench = Bench::default();
