@@ -211,7 +211,7 @@ impl App {
 }
 
 /// The store that the configuration names, chosen here once.
-async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
+pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
     let (url, retry) = (&config.store.url, config.retry.policy());
     if url.is_empty() {
         return Ok(store::embedded::open(&config.data_dir, clock, retry)?);

@@ -38,15 +38,21 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
 
 /// A value without the password in it.
 fn shown(key: &str, value: &Value) -> Value {
-    let secret = value.as_str().filter(|_| key == "store.url");
-    let parts = secret.and_then(|url| {
-        let (scheme, rest) = url.split_once("://")?;
+    match value.as_str().filter(|_| key == "store.url") {
+        Some(url) => json!(without_password(url)),
+        None => value.clone(),
+    }
+}
+
+/// An address as it may be shown.
+pub(super) fn without_password(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
         let (user, place) = rest.rsplit_once('@')?;
         Some((scheme, user.split(':').next()?, place))
     });
     match parts {
-        Some((scheme, user, place)) => json!(format!("{scheme}://{user}:***@{place}")),
-        None => value.clone(),
+        Some((scheme, user, place)) => format!("{scheme}://{user}:***@{place}"),
+        None => url.to_owned(),
     }
 }
 

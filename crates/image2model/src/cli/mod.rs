@@ -4,6 +4,7 @@ mod config;
 mod convert;
 mod output;
 mod roles;
+mod store;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -52,6 +53,9 @@ enum Command {
     Worker(roles::Working),
     /// See to due retries, the tasks of dead workers and old results: of several, one leads
     Scheduler(roles::Unseen),
+    /// Look after the store of jobs
+    #[command(subcommand)]
+    Store(store::Command),
     /// Show every setting, its value and where it came from
     Config {
         /// What holds when nothing is set
@@ -95,6 +99,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Api(args) => roles::run(Role::Api, settings(args.flags())?),
         Command::Worker(args) => roles::run(Role::Worker, settings(args.flags())?),
         Command::Scheduler(args) => roles::run(Role::Scheduler, settings(args.flags())?),
+        Command::Store(command) => store::run(command, &settings(Vec::new())?.config),
         Command::Config { defaults, json } => {
             let loaded: Loaded = if defaults {
                 load(&Sources::default())?

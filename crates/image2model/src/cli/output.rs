@@ -112,6 +112,37 @@ impl Bar {
     }
 }
 
+/// A count on a terminal, for what is one task of many like parts; elsewhere nothing.
+pub(super) struct Count(Option<ProgressBar>);
+
+impl Count {
+    pub(super) fn new() -> Self {
+        if !io::stderr().is_terminal() {
+            return Self(None);
+        }
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{bar:24} {pos} of {len}  {msg}");
+        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+        Self(Some(bar))
+    }
+
+    pub(super) fn stand(&self, done: usize, of: usize, step: &'static str) {
+        if let Some(bar) = &self.0 {
+            bar.set_length(of as u64);
+            bar.set_position(done as u64);
+            bar.set_message(step);
+        }
+    }
+}
+
+impl Drop for Count {
+    fn drop(&mut self) {
+        if let Some(bar) = &self.0 {
+            bar.finish_and_clear();
+        }
+    }
+}
+
 fn result_line(outcome: &Outcome) -> String {
     let Ok(made) = &outcome.result else {
         return String::new();

@@ -8,6 +8,7 @@
 
 #[cfg(test)]
 mod conformance;
+pub mod copying;
 pub mod embedded;
 pub mod redis;
 
@@ -28,6 +29,7 @@ use crate::job::{
 pub struct Store {
     pub jobs: Arc<dyn Jobs>,
     pub presence: Arc<dyn Presence>,
+    pub records: Arc<dyn Records>,
 }
 
 /// What a caller can do about a failed call.
@@ -346,4 +348,40 @@ pub trait Presence: Send + Sync {
 
     /// Who leads a role now.
     async fn leader(&self, role: &str) -> Result<Option<WorkerId>, StoreError>;
+}
+
+/// A job with its tasks as it stands, to be put into another store.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Record {
+    pub job: Job,
+    /// In the order in which they were enqueued.
+    pub tasks: Vec<Task>,
+}
+
+/// What putting a record came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Put {
+    /// The job was not there.
+    Written,
+    /// It was there, just like this.
+    Same,
+    /// It was there and is not like this; it stays as it is.
+    Differs,
+}
+
+/// All of a store at rest, for [`copying`] into another one. Nothing here is part of serving.
+#[async_trait]
+pub trait Records: Send + Sync {
+    /// Takes back every lease as one whose time has passed: the caller knows that the holders are dead.
+    async fn take_back_leases(&self) -> Result<(), StoreError>;
+
+    /// All jobs, ordered by their first waiting task (by `enqueued`, then by its place), those without one last.
+    async fn ids(&self) -> Result<Vec<JobId>, StoreError>;
+
+    /// Many at once, in the order asked.
+    async fn records(&self, ids: &[JobId]) -> Result<Vec<Option<Record>>, StoreError>;
+
+    /// Writes jobs with their tasks exactly as they are, each atomically or so that a repeat goes on where a break was.
+    /// Waiting tasks queue up in the order given, each behind its flow's last.
+    async fn put(&self, records: Vec<Record>) -> Result<Vec<Put>, StoreError>;
 }

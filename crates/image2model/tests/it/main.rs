@@ -20,5 +20,6 @@ mod restart;
 mod roles;
 mod shared_store;
 mod start;
+mod store_copy;
 mod support;
 mod work;

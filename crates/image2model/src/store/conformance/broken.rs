@@ -59,10 +59,13 @@ async fn assert_caught(it: Fixture, fault: Fault) {
 
 /// The same store behind a fault.
 fn broken(it: Fixture, fault: Fault) -> Fixture {
-    let Store { jobs, presence } = it.store().clone();
-    let jobs = Arc::new(Broken { inner: jobs, fault });
+    let store = it.store().clone();
+    let jobs = Arc::new(Broken {
+        inner: store.jobs.clone(),
+        fault,
+    });
     Fixture {
-        open: Some(Store { jobs, presence }),
+        open: Some(Store { jobs, ..store }),
         reopen: None,
         ..it
     }

@@ -7,6 +7,7 @@
 pub(crate) mod broken;
 pub(crate) mod cancelling;
 pub(crate) mod ending;
+pub(crate) mod filling;
 pub(crate) mod formats;
 pub(crate) mod leading;
 pub(crate) mod leasing;

@@ -8,6 +8,7 @@
 //! and writes them back (`transitions`). Once the whole batch is durable, `live` tells the watchers and the
 //! callers get their answers. Reads (`queries`) never wait for the writer.
 
+mod copying;
 mod jobs;
 mod live;
 mod open;
@@ -46,7 +47,8 @@ impl From<Embedded> for Store {
         let embedded = Arc::new(embedded);
         Self {
             jobs: embedded.clone(),
-            presence: embedded,
+            presence: embedded.clone(),
+            records: embedded,
         }
     }
 }

@@ -50,7 +50,7 @@ pub fn open(
 /// Whether there is such a store under `data_dir`, open or not.
 #[must_use]
 pub fn lies_in(data_dir: &Path) -> bool {
-    data_dir.join(FILE).exists()
+    data_dir.join(FILE).is_file()
 }
 
 pub(super) fn embedded(

@@ -202,6 +202,7 @@ async fn a_full_disk_writes_nothing_and_the_writer_lives_on() {
     let store = Store {
         jobs: embedded.clone(),
         presence: embedded.clone(),
+        records: embedded.clone(),
     };
     let first = new_job(1);
     let first_id = first.id;

@@ -15,6 +15,7 @@
 mod changes;
 mod commit;
 mod condition;
+mod copying;
 mod entry;
 mod jobs;
 mod keys;
@@ -30,7 +31,7 @@ mod rights;
 mod script;
 mod sweep;
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;
 mod transitions;
 
 use std::sync::Arc;
@@ -87,7 +88,8 @@ impl From<Redis> for Store {
         let redis = Arc::new(redis);
         Self {
             jobs: redis.clone(),
-            presence: redis,
+            presence: redis.clone(),
+            records: redis,
         }
     }
 }

@@ -65,7 +65,8 @@ mod tests {
         let needed: BTreeSet<_> = NEEDED.split(' ').chain(asking).collect();
         assert_eq!(rights(line), needed);
         let also = [UNDER_SENTINELS, IN_A_CLUSTER, FOR_ACKS].join(" ");
-        let also: BTreeSet<_> = also.split(' ').chain(["select"]).collect();
+        // Another database, and `store copy`.
+        let also: BTreeSet<_> = also.split(' ').chain(["select", "hscan"]).collect();
         let (told, _) = rest.split_once("```").unwrap();
         assert_eq!(rights(told), also);
     }

@@ -1,6 +1,6 @@
 #[path = "../../../../tests/it/support/redis/mod.rs"]
 #[expect(dead_code, unused_imports, reason = "what other tests include it for")]
-mod real;
+pub(crate) mod real;
 
 mod fleets;
 

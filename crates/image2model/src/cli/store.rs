@@ -1,0 +1,219 @@
+//! `image2model store copy`: everything of one store into another.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    sync::Arc,
+};
+
+use anyhow::{Context as _, bail};
+use clap::builder::NonEmptyStringValueParser;
+
+use super::{config::without_password, output};
+use crate::{
+    app,
+    clock::SystemClock,
+    config::{Config, StoreSettings},
+    store::{
+        Store,
+        copying::{Copied, CopyError, Stand, copy},
+        embedded,
+    },
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Copy all jobs into another store, with every server of both ended
+    #[command(after_help = EXAMPLES)]
+    Copy(Args),
+}
+
+const EXAMPLES: &str = "\
+A store is the address of a Redis, as in store.url, or the path of a data directory.
+A copy that broke off is gone on with by the same command. Uploads and models are not copied.
+
+Examples:
+  image2model store copy --from ./image2model-data --to redis://127.0.0.1:6379/0
+  image2model store copy --from redis://127.0.0.1:6379/0 --to redis://10.0.0.7:6379/0";
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    /// Store to read
+    #[arg(long, value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
+    from: String,
+
+    /// Store to write: an empty one, or an earlier copy of the same
+    #[arg(long, value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
+    to: String,
+}
+
+/// # Errors
+/// Wrong usage, or stores that cannot be copied now; nothing was written.
+pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
+    let Command::Copy(args) = command;
+    let (from, to) = (Place::new(&args.from), Place::new(&args.to));
+    if let (Place::Folder(from), Place::Folder(to)) = (&from, &to)
+        && is_same(from, to)
+    {
+        bail!("--from and --to are the same store");
+    }
+    if let Place::Folder(from) = &from
+        && !embedded::lies_in(from)
+    {
+        bail!("--from: there is no store in {}", from.display());
+    }
+    let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
+    runtime.block_on(copy_all(&from, &to, config))
+}
+
+async fn copy_all(from: &Place, to: &Place, config: &Config) -> anyhow::Result<ExitCode> {
+    let source = from.open(config).await.context("--from")?;
+    let target = to.open(config).await.context("--to")?;
+    let outcome = {
+        let count = output::Count::new();
+        let mut told = |at: Stand| count.stand(at.done, at.of, at.step);
+        copy(&source, &target, &mut told).await
+    };
+    let copied = match outcome {
+        Ok(copied) => copied,
+        Err(refusal @ (CopyError::SameStore | CopyError::AtWork { .. })) => bail!(refusal),
+        Err(broken) => {
+            output::error(&format!("{broken}{}", way_on(&broken, to)));
+            return Ok(ExitCode::FAILURE);
+        }
+    };
+    output::text(&summary(&copied, from, to));
+    if copied.source == copied.target {
+        return Ok(ExitCode::SUCCESS);
+    }
+    output::error(
+        "the stores differ: something wrote to one of them while it was copied; end every server of both and repeat \
+         the command",
+    );
+    Ok(ExitCode::FAILURE)
+}
+
+/// Where a store is.
+enum Place {
+    /// A data directory.
+    Folder(PathBuf),
+    /// What `store.url` may hold.
+    Address(String),
+}
+
+impl Place {
+    fn new(name: &str) -> Self {
+        let scheme = name.split_once(':').map_or("", |(scheme, _)| scheme);
+        let is_scheme = |c: char| c.is_ascii_alphanumeric() || "+-.".contains(c);
+        // One letter and a colon is a drive. What is meant as an address and misspelt must not become a folder.
+        if scheme.len() > 1 && scheme.chars().all(is_scheme) {
+            Self::Address(name.to_owned())
+        } else {
+            Self::Folder(PathBuf::from(name))
+        }
+    }
+
+    /// As a server with these settings would, on this place.
+    async fn open(&self, config: &Config) -> anyhow::Result<Store> {
+        let mut config = config.clone();
+        config.store = StoreSettings::default();
+        match self {
+            Self::Folder(folder) => config.data_dir.clone_from(folder),
+            Self::Address(url) => config.store.url.clone_from(url),
+        }
+        app::open_store(&config, Arc::new(SystemClock)).await
+    }
+
+    fn shown(&self) -> String {
+        match self {
+            Self::Folder(folder) => folder.display().to_string(),
+            Self::Address(url) => without_password(url),
+        }
+    }
+}
+
+/// Of two folders, of which the second may not be there yet.
+fn is_same(one: &Path, other: &Path) -> bool {
+    match (one.canonicalize(), other.canonicalize()) {
+        (Ok(one), Ok(other)) => one == other,
+        _ => one == other,
+    }
+}
+
+fn summary(copied: &Copied, from: &Place, to: &Place) -> String {
+    let Copied {
+        jobs,
+        tasks,
+        present,
+        source,
+        target,
+    } = copied;
+    format!(
+        "{jobs} jobs with {tasks} tasks copied, {present} jobs were there already\n\
+         from {}: {source}\nto {}: {target}\n{}\n",
+        from.shown(),
+        to.shown(),
+        about_files(from, to),
+    )
+}
+
+/// Where uploads and models lie, and how the server over the copy finds them.
+fn about_files(from: &Place, to: &Place) -> String {
+    let way = match (from, to) {
+        (Place::Folder(from), Place::Folder(to)) => format!(
+            "they lie in {}; move that folder to {} before the server is started on the copy",
+            from.join("artifacts").display(),
+            to.join("artifacts").display()
+        ),
+        (Place::Folder(from), Place::Address(_)) => format!(
+            "they lie in {}; start the servers on the copy with --data-dir {}",
+            from.join("artifacts").display(),
+            from.display()
+        ),
+        (Place::Address(_), Place::Folder(to)) => format!(
+            "they lie in the data directory that the servers had; its folder artifacts must be {}",
+            to.join("artifacts").display()
+        ),
+        (Place::Address(_), Place::Address(_)) => {
+            "start the servers on the copy with the --data-dir that they had".to_owned()
+        }
+    };
+    format!("uploads and models were not copied: {way}")
+}
+
+/// What to do about a target that holds something else.
+fn way_on(broken: &CopyError, to: &Place) -> String {
+    match (broken, to) {
+        (CopyError::Foreign(_) | CopyError::Differs(_), Place::Folder(to)) => format!(
+            "; move {}* away, or name another folder",
+            to.join("store.sqlite3").display()
+        ),
+        (CopyError::Foreign(_) | CopyError::Differs(_), Place::Address(_)) => {
+            "; empty the target, or name another database".to_owned()
+        }
+        (CopyError::Broken { .. } | CopyError::Taken(_), _) => {
+            "; the same command goes on from here".to_owned()
+        }
+        _ => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_told_from_a_folder() {
+        for (name, is_address) in [
+            ("redis://127.0.0.1:6379/0", true),
+            ("redis+unix:///run/redis.sock", true),
+            ("redis:/127.0.0.1", true),
+            ("./image2model-data", false),
+            ("/srv/a:b/data", false),
+            ("C:\\data", false),
+        ] {
+            let found = matches!(Place::new(name), Place::Address(_));
+            assert_eq!(found, is_address, "{name}");
+        }
+    }
+}
