@@ -26,17 +26,17 @@ pub struct App {
 }
 
 impl App {
-    /// Opens store and artifacts. Without a store's address both lie in the data directory, which is this process's
-    /// alone from now on.
+    /// Opens store and artifacts. Without addresses of their own both lie in the data directory; with the store in it,
+    /// it is this process's alone from now on.
     ///
     /// # Errors
     /// One sentence when a part cannot be built.
     pub async fn open(config: Arc<Config>, metrics: PrometheusHandle) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = open_store(&config, clock.clone()).await?;
-        let files = config.data_dir.join("artifacts");
-        let artifacts = Artifacts::local(&files)
-            .with_context(|| format!("cannot write to the data directory {}", files.display()))?;
+        let own = config.data_dir.join("artifacts");
+        let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
+        let config = with_room_in_sight(config, &artifacts);
         let space: ReadSpace = Arc::new(Space::of);
         let worker = Worker {
             store,
@@ -112,6 +112,19 @@ async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<St
         store::embedded::open(&config.data_dir, clock, retry)?
     } else {
         store::redis::open(store::redis::Settings::new(url, retry)).await?
+    })
+}
+
+/// With the files in a bucket there is no disk to go by, so results are kept for a number of hours.
+fn with_room_in_sight(config: Arc<Config>, artifacts: &Artifacts) -> Arc<Config> {
+    let results = config.results.without_a_disk();
+    if artifacts.folder().is_some() || results == config.results {
+        return config;
+    }
+    tracing::info!(keep = %results.keep, "results.keep is auto, and the files lie in a bucket: hours it is");
+    Arc::new(Config {
+        results,
+        ..Config::clone(&config)
     })
 }
 

@@ -5,13 +5,11 @@ use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
 
 use super::{ArtifactError, ArtifactKey, Artifacts};
 
-/// Bytes that are gathered before they are handed on: a file up to this size is written in one piece.
-const PART: usize = 1024 * 1024;
-
 /// A file being written.
 pub struct Upload {
     artifacts: Artifacts,
     key: ArtifactKey,
+    /// Bytes that are not handed on yet: less than a part, so that a file smaller than one is written in one piece.
     gathered: Vec<Bytes>,
     size: usize,
     parts: Option<Box<dyn MultipartUpload>>,
@@ -32,18 +30,19 @@ impl Upload {
     ///
     /// # Errors
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; the upload is lost then and cannot be finished.
-    pub async fn write(&mut self, chunk: Bytes) -> Result<(), ArtifactError> {
-        self.size += chunk.len();
-        self.gathered.push(chunk);
-        if self.size < PART {
-            return Ok(());
+    pub async fn write(&mut self, mut chunk: Bytes) -> Result<(), ArtifactError> {
+        // Some S3 servers demand that all parts but the last have one size.
+        while self.size + chunk.len() >= self.artifacts.part {
+            let rest = chunk.split_off(self.artifacts.part - self.size);
+            self.gather(chunk);
+            if let Err(error) = self.write_part().await {
+                self.give_up().await;
+                return Err(error);
+            }
+            chunk = rest;
         }
-        let written = self.write_part().await;
-        if written.is_err() {
-            self.parts = None;
-            self.artifacts.discard(&self.key).await;
-        }
-        written
+        self.gather(chunk);
+        Ok(())
     }
 
     /// Makes the file durable and visible.
@@ -57,8 +56,7 @@ impl Upload {
         }
         let finished = self.finish_parts().await;
         if finished.is_err() {
-            self.parts = None;
-            self.artifacts.discard(&self.key).await;
+            self.give_up().await;
         }
         finished
     }
@@ -73,6 +71,27 @@ impl Upload {
             self.artifacts.discard(&self.key).await;
         }
         Ok(())
+    }
+
+    fn gather(&mut self, chunk: Bytes) {
+        self.size += chunk.len();
+        if !chunk.is_empty() {
+            self.gathered.push(chunk);
+        }
+    }
+
+    /// Clears what a failed write has left. On a disk that is what lies beside the key; of a bucket it is asked.
+    async fn give_up(&mut self) {
+        let Some(mut parts) = self.parts.take() else {
+            return self.artifacts.discard(&self.key).await;
+        };
+        if self.artifacts.folder.is_none()
+            && let Err(error) = parts.abort().await
+        {
+            tracing::warn!(key = %self.key, %error, "a failed upload left its parts in the bucket");
+        }
+        drop(parts);
+        self.artifacts.discard(&self.key).await;
     }
 
     async fn write_part(&mut self) -> Result<(), ArtifactError> {
@@ -101,6 +120,9 @@ impl Upload {
     /// `&mut`, since an upload cannot be shared between threads.
     async fn begin(&mut self) -> Result<Box<dyn MultipartUpload>, ArtifactError> {
         let (store, location) = (self.artifacts.store.clone(), self.key.location()?);
+        if self.artifacts.folder.is_none() {
+            return Ok(store.put_multipart(&location).await?);
+        }
         let runtime = tokio::runtime::Handle::current();
         let begun = tokio::task::spawn_blocking(move || {
             runtime.block_on(async move { store.put_multipart(&location).await })

@@ -90,6 +90,7 @@ impl Default for ResultSettings {
 impl Default for ArtifactSettings {
     fn default() -> Self {
         Self {
+            url: String::new(),
             grace: 3600,
             collect_every: 600,
         }
