@@ -44,14 +44,18 @@ const METADATA: &str = "169.254.169.254";
 /// Codes by which S3 servers say that there is no room.
 const FULL: [&str; 3] = ["QuotaExceeded", "XMinioStorageFull", "InsufficientCapacity"];
 
-/// Opens a bucket and tries it.
+/// Opens a bucket of the server that `server` leads to, and tries it.
 ///
 /// # Errors
 /// In one sentence, without secrets: which bucket, and why it cannot be used.
-pub(super) async fn open(name: &str, prefix: &str) -> Result<Arc<dyn ObjectStore>, String> {
+pub(super) async fn open(
+    server: AmazonS3Builder,
+    name: &str,
+    prefix: &str,
+) -> Result<Arc<dyn ObjectStore>, String> {
     // `object_store`'s client takes the process's provider of cryptography. One that is installed is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let builder = AmazonS3Builder::from_env()
+    let builder = server
         .with_bucket_name(name)
         .with_config(client(ClientConfigKey::Timeout), NO_LIMIT)
         .with_config(client(ClientConfigKey::ReadTimeout), SILENCE)
@@ -163,7 +167,7 @@ fn said(error: &Error) -> String {
         let message = element(&text, "Message").unwrap_or_default();
         let message: Vec<_> = message.split_whitespace().collect();
         return match message.join(" ") {
-            message if message.is_empty() => code.to_owned(),
+            message if message.is_empty() => format!("the server answers {code}"),
             message => format!("{message} ({code})"),
         };
     }
@@ -209,7 +213,8 @@ mod tests {
                        <StringToSign>secret</StringToSign></Error>";
         let told = "The signature does not match. (SignatureDoesNotMatch)";
         assert_eq!(said(&answered(refused)), told);
-        assert_eq!(said(&answered("<Error><Code>Busy</Code></Error>")), "Busy");
+        let unexplained = said(&answered("<Error><Code>Busy</Code></Error>"));
+        assert_eq!(unexplained, "the server answers Busy");
         let page = said(&answered("\n<html>secret</html>"));
         assert_eq!(page, "Server returned non-2xx status code: 403 Forbidden");
     }

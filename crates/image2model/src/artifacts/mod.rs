@@ -26,7 +26,7 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem,
+    ObjectStore, ObjectStoreExt, PutMode, PutPayload, aws::AmazonS3Builder, local::LocalFileSystem,
     path::Path as Location,
 };
 
@@ -150,12 +150,19 @@ impl Artifacts {
                     dir.display()
                 ))
             }),
-            Place::Bucket { name, prefix } => Ok(Self {
-                store: bucket::open(&name, &prefix).await.map_err(OpenError)?,
-                folder: None,
-                part: bucket::PART,
-            }),
+            Place::Bucket { name, prefix } => {
+                Self::bucket(AmazonS3Builder::from_env(), &name, &prefix).await
+            }
         }
+    }
+
+    async fn bucket(server: AmazonS3Builder, name: &str, prefix: &str) -> Result<Self, OpenError> {
+        let store = bucket::open(server, name, prefix).await;
+        Ok(Self {
+            store: store.map_err(OpenError)?,
+            folder: None,
+            part: bucket::PART,
+        })
     }
 
     /// Files under `dir`, fsynced before a put returns.

@@ -38,7 +38,7 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
 
 /// A value without the password in it.
 fn shown(key: &str, value: &Value) -> Value {
-    let secret = value.as_str().filter(|_| key == "store.url");
+    let secret = value.as_str().filter(|_| key.ends_with(".url"));
     let parts = secret.and_then(|url| {
         let (scheme, rest) = url.split_once("://")?;
         let (user, place) = rest.rsplit_once('@')?;

@@ -15,6 +15,7 @@ mod models_pass_outside_judges;
 mod page;
 mod requirements;
 mod restart;
+mod shared_artifacts;
 mod shared_store;
 mod start;
 mod support;

@@ -3,6 +3,7 @@
 mod client;
 mod pictures;
 mod redis;
+mod s3;
 mod server;
 
 use std::{
@@ -14,6 +15,7 @@ use std::{
 pub(crate) use client::{Client, Event};
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::RealServer;
+pub(crate) use s3::S3Server;
 pub(crate) use server::{Server, command, refusal, wrapped};
 
 /// The repository's root.
