@@ -11,7 +11,7 @@ use std::{
 
 use futures::TryStreamExt;
 use object_store::{
-    ClientConfigKey, Error, ObjectStore, ObjectStoreExt, PutMode, RetryConfig,
+    BackoffConfig, ClientConfigKey, Error, ObjectStore, ObjectStoreExt, PutMode, RetryConfig,
     aws::{AmazonS3Builder, AmazonS3ConfigKey},
     path::Path as Location,
     prefix::PrefixStore,
@@ -34,9 +34,16 @@ const SILENCE: &str = "60s";
 /// There is no "never"; [`SILENCE`] ends what hangs.
 const NO_LIMIT: &str = "1day";
 
-/// Time over which a request is tried again by itself. Tasks and clients try again later than that.
-const TRIED_FOR: Duration = Duration::from_secs(10);
-const TRIED_AGAIN: usize = 3;
+/// How long a request is tried again by itself: what answers again within this time costs nobody an attempt.
+const PATIENT: RetryConfig = RetryConfig {
+    backoff: BackoffConfig {
+        init_backoff: Duration::from_millis(500),
+        max_backoff: Duration::from_secs(5),
+        base: 2.0,
+    },
+    max_retries: 10,
+    retry_timeout: Duration::from_secs(30),
+};
 
 /// Where instances are given their credentials, which is asked when the environment has none.
 const METADATA: &str = "169.254.169.254";
@@ -59,33 +66,30 @@ pub(super) async fn open(
         .with_bucket_name(name)
         .with_config(client(ClientConfigKey::Timeout), NO_LIMIT)
         .with_config(client(ClientConfigKey::ReadTimeout), SILENCE)
-        .with_disable_bulk_delete(true)
-        .with_retry(RetryConfig {
-            max_retries: TRIED_AGAIN,
-            retry_timeout: TRIED_FOR,
-            ..RetryConfig::default()
-        });
+        .with_disable_bulk_delete(true);
     let (endpoint, is_plain) = endpoint(&builder);
     let unusable = |why: String| format!("cannot use the bucket {name} at {endpoint}: {why}");
-    let allowed = builder.get_config_value(&client(ClientConfigKey::AllowHttp));
-    if is_plain && !allowed.is_some_and(|allowed| ["true", "1"].contains(&allowed.as_str())) {
+    if is_plain && !is_plain_allowed(&builder) {
         let why = "this endpoint is not encrypted; set AWS_ALLOW_HTTP=true if that is meant";
         return Err(unusable(why.to_owned()));
     }
-    let bucket = builder.build().map_err(|error| unusable(said(&error)))?;
-    let bucket: Arc<dyn ObjectStore> = if prefix.is_empty() {
-        Arc::new(bucket)
-    } else {
-        Arc::new(PrefixStore::new(bucket, prefix))
+    let built = |retry: RetryConfig| {
+        let bucket = builder.clone().with_retry(retry).build();
+        let bucket = bucket.map_err(|error| unusable(said(&error)))?;
+        Ok::<Arc<dyn ObjectStore>, String>(if prefix.is_empty() {
+            Arc::new(bucket)
+        } else {
+            Arc::new(PrefixStore::new(bucket, prefix))
+        })
     };
-    match tokio::time::timeout(TRIAL, try_out(&*bucket)).await {
-        Ok(tried) => tried.map_err(unusable)?,
-        Err(_) => {
-            let why = format!("it does not answer within {} seconds", TRIAL.as_secs());
-            return Err(unusable(why));
-        }
-    }
-    Ok(bucket)
+    // Whoever waits for a start is told soon what is wrong.
+    let hasty = RetryConfig {
+        max_retries: 3,
+        ..RetryConfig::default()
+    };
+    let tried = try_out(&*built(hasty)?).await;
+    tried.map_err(unusable)?;
+    built(PATIENT)
 }
 
 fn client(key: ClientConfigKey) -> AmazonS3ConfigKey {
@@ -111,8 +115,27 @@ fn endpoint(builder: &AmazonS3Builder) -> (String, bool) {
     }
 }
 
-/// Writes a small file, sees that it cannot be written again, and deletes it: what every job needs of the server.
+/// Whether connections need no encryption, in the words that `object_store` takes for a yes.
+fn is_plain_allowed(builder: &AmazonS3Builder) -> bool {
+    builder
+        .get_config_value(&client(ClientConfigKey::AllowHttp))
+        .is_some_and(|allowed| {
+            ["1", "true", "on", "yes", "y"].contains(&allowed.to_lowercase().as_str())
+        })
+}
+
+/// Tries a bucket within [`TRIAL`].
 async fn try_out(bucket: &dyn ObjectStore) -> Result<(), String> {
+    tokio::time::timeout(TRIAL, write_once(bucket))
+        .await
+        .unwrap_or_else(|_| {
+            let seconds = TRIAL.as_secs();
+            Err(format!("it does not answer within {seconds} seconds"))
+        })
+}
+
+/// Writes a small file, sees that it cannot be written again, and deletes it: what every job needs of the server.
+async fn write_once(bucket: &dyn ObjectStore) -> Result<(), String> {
     let trial = Location::from(format!("{TRIALS}/{}", Uuid::new_v4().simple()));
     let put = || bucket.put_opts(&trial, "trial".into(), PutMode::Create.into());
     put().await.map_err(|error| said(&error))?;

@@ -45,16 +45,31 @@ impl Place {
             "file" => url.to_file_path().map(Self::Folder).map_err(|()| {
                 "no folder of this machine: write file:///folder, with three slashes".to_owned()
             }),
-            "s3" => match url.host_str() {
-                Some(name) if !name.is_empty() => Ok(Self::Bucket {
+            "s3" => {
+                let Some(name) = url.host_str().filter(|name| !name.is_empty()) else {
+                    let why = "without a bucket: write s3://bucket or s3://bucket/prefix";
+                    return Err(why.to_owned());
+                };
+                let prefix = url.path().trim_matches('/');
+                if !is_plain(prefix) {
+                    let why =
+                        "with a prefix of other characters than letters, digits and - _ . = /";
+                    return Err(why.to_owned());
+                }
+                Ok(Self::Bucket {
                     name: name.to_owned(),
-                    prefix: url.path().trim_matches('/').to_owned(),
-                }),
-                _ => Err("without a bucket: write s3://bucket or s3://bucket/prefix".to_owned()),
-            },
+                    prefix: prefix.to_owned(),
+                })
+            }
             other => Err(format!("of an unknown kind, {other}: {KNOWN}")),
         }
     }
+}
+
+/// Whether a prefix is the same however it is written: nothing in it is escaped, and no part of it is empty.
+fn is_plain(prefix: &str) -> bool {
+    let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.=/".contains(letter);
+    prefix.chars().all(allowed) && !prefix.contains("//")
 }
 
 #[cfg(test)]
@@ -98,6 +113,8 @@ mod tests {
             ("s3:///prefix", "without a bucket"),
             ("s3://", "without a bucket"),
             ("s3://key:secret@models", "AWS_ACCESS_KEY_ID"),
+            ("s3://models/my%20models", "prefix"),
+            ("s3://models/a//b", "prefix"),
             ("s3://models?secret", "AWS_ENDPOINT_URL"),
             ("s3://localhost:9000/models", "AWS_ENDPOINT_URL"),
             ("file://srv/models", "three slashes"),
