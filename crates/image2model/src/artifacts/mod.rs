@@ -197,8 +197,8 @@ impl Artifacts {
         self.put_payload(key, bytes.into()).await
     }
 
-    /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. Dropping it throws away
-    /// what was written.
+    /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. [`Upload::abort`] throws away
+    /// what was written. So does dropping it in a folder; in a bucket that leaves its parts to the bucket's rule.
     ///
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Unavailable`].

@@ -1,7 +1,7 @@
 use std::{fmt, mem};
 
-use bytes::Bytes;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use bytes::{Bytes, BytesMut};
+use object_store::{MultipartUpload, ObjectStoreExt};
 
 use super::{ArtifactError, ArtifactKey, Artifacts};
 
@@ -10,8 +10,8 @@ pub struct Upload {
     artifacts: Artifacts,
     key: ArtifactKey,
     /// Bytes that are not handed on yet: less than a part, so that a file smaller than one is written in one piece.
-    gathered: Vec<Bytes>,
-    size: usize,
+    /// They are copied, since each small chunk would hold on to the whole buffer that it was read into.
+    gathered: BytesMut,
     parts: Option<Box<dyn MultipartUpload>>,
 }
 
@@ -20,8 +20,7 @@ impl Upload {
         Self {
             artifacts,
             key,
-            gathered: Vec::new(),
-            size: 0,
+            gathered: BytesMut::new(),
             parts: None,
         }
     }
@@ -32,16 +31,15 @@ impl Upload {
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; the upload is lost then and cannot be finished.
     pub async fn write(&mut self, mut chunk: Bytes) -> Result<(), ArtifactError> {
         // Some S3 servers demand that all parts but the last have one size.
-        while self.size + chunk.len() >= self.artifacts.part {
-            let rest = chunk.split_off(self.artifacts.part - self.size);
-            self.gather(chunk);
+        while self.gathered.len() + chunk.len() >= self.artifacts.part {
+            let missing = self.artifacts.part - self.gathered.len();
+            self.gathered.extend_from_slice(&chunk.split_to(missing));
             if let Err(error) = self.write_part().await {
                 self.give_up().await;
                 return Err(error);
             }
-            chunk = rest;
         }
-        self.gather(chunk);
+        self.gathered.extend_from_slice(&chunk);
         Ok(())
     }
 
@@ -51,8 +49,8 @@ impl Upload {
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn finish(mut self) -> Result<(), ArtifactError> {
         if self.parts.is_none() {
-            let payload: PutPayload = self.gathered.into_iter().collect();
-            return self.artifacts.put_payload(&self.key, payload).await;
+            let whole = self.gathered.freeze();
+            return self.artifacts.put(&self.key, whole).await;
         }
         let finished = self.finish_parts().await;
         if finished.is_err() {
@@ -73,13 +71,6 @@ impl Upload {
         Ok(())
     }
 
-    fn gather(&mut self, chunk: Bytes) {
-        self.size += chunk.len();
-        if !chunk.is_empty() {
-            self.gathered.push(chunk);
-        }
-    }
-
     /// Clears what a failed write has left. On a disk that is what lies beside the key; of a bucket it is asked.
     async fn give_up(&mut self) {
         let Some(mut parts) = self.parts.take() else {
@@ -95,13 +86,12 @@ impl Upload {
     }
 
     async fn write_part(&mut self) -> Result<(), ArtifactError> {
-        let payload: PutPayload = mem::take(&mut self.gathered).into_iter().collect();
-        self.size = 0;
+        let part = mem::take(&mut self.gathered).freeze();
         if self.parts.is_none() {
             self.parts = Some(self.begin().await?);
         }
         if let Some(parts) = &mut self.parts {
-            parts.put_part(payload).await?;
+            parts.put_part(part.into()).await?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::{
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
@@ -79,6 +79,27 @@ async fn with_a_bucket_results_are_kept_for_hours_and_jobs_in_the_data_directory
         "{results:#}"
     );
     assert!(server.terminate().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_sent_on_to_a_bucket_is_never_held_whole_and_goes_when_it_is_refused() {
+    const MB: usize = 1_000_000;
+    let bucket = S3Server::start().await;
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let server = Server::run(over(&bucket, &dir, &[]), &dir);
+    let client = Client::new(server.port);
+    let before = server.peak_bytes();
+    let mut pictures = vec![vec![1; 9 * MB]; 8];
+    // The last one has the whole refused.
+    pictures.push(Vec::new());
+    let refused = client.upload(&pictures, &[], None).await.unwrap();
+    assert_eq!(refused.status, 400, "{}", refused.body);
+    let grown = server.peak_bytes() - before;
+    println!("72 MB were sent on with {} kB", grown / 1024);
+    assert!(grown < 50 * MB as u64, "{grown} bytes");
+
+    assert_eq!(bucket.kept(), Vec::<PathBuf>::new());
 }
 
 #[tokio::test(flavor = "multi_thread")]
