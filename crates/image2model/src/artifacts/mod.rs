@@ -194,7 +194,25 @@ impl Artifacts {
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn put(&self, key: &ArtifactKey, bytes: Bytes) -> Result<(), ArtifactError> {
-        self.put_payload(key, bytes.into()).await
+        let (location, payload) = (key.location()?, PutPayload::from(bytes));
+        let mut again = 2;
+        loop {
+            let put = self
+                .store
+                .put_opts(&location, payload.clone(), PutMode::Create.into())
+                .await;
+            match put {
+                Ok(_) => return Ok(()),
+                // What still lies beside the key belongs to others that write it.
+                Err(error @ object_store::Error::AlreadyExists { .. }) => return Err(error.into()),
+                // A neighbour's deletion may prune the folder that this write has just made.
+                Err(error) if again > 0 && caused_by(&error, io::ErrorKind::NotFound) => again -= 1,
+                Err(error) => {
+                    self.discard(key).await;
+                    return Err(error.into());
+                }
+            }
+        }
     }
 
     /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. [`Upload::abort`] throws away
@@ -272,30 +290,6 @@ impl Artifacts {
         match self.folder.clone() {
             Some(root) => blocking(move || staging::tidy(&root, grace)).await,
             None => bucket::tidy(&*self.store, grace).await,
-        }
-    }
-
-    async fn put_payload(
-        &self,
-        key: &ArtifactKey,
-        payload: PutPayload,
-    ) -> Result<(), ArtifactError> {
-        let location = key.location()?;
-        let mut again = 2;
-        loop {
-            let put = self
-                .store
-                .put_opts(&location, payload.clone(), PutMode::Create.into())
-                .await;
-            match put {
-                Ok(_) => return Ok(()),
-                // A neighbour's deletion may prune the folder that this write has just made.
-                Err(error) if again > 0 && caused_by(&error, io::ErrorKind::NotFound) => again -= 1,
-                Err(error) => {
-                    self.discard(key).await;
-                    return Err(error.into());
-                }
-            }
         }
     }
 
