@@ -85,8 +85,8 @@ pub struct App {
 }
 
 impl App {
-    /// Opens store and artifacts. Without a store's address both lie in the data directory, which is this process's
-    /// alone from now on; with one, any number of processes may have the directory.
+    /// Opens store and artifacts. Without addresses of their own both lie in the data directory; with the store in it,
+    /// it is this process's alone from now on, else any number of processes may have it.
     ///
     /// # Errors
     /// One sentence when a part cannot be built.
@@ -97,9 +97,9 @@ impl App {
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let store = open_store(&config, clock.clone()).await?;
-        let files = config.data_dir.join("artifacts");
-        let artifacts = Artifacts::local(&files)
-            .with_context(|| format!("cannot write to the data directory {}", files.display()))?;
+        let own = config.data_dir.join("artifacts");
+        let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
+        let config = with_room_in_sight(config, &artifacts);
         let space: ReadSpace = Arc::new(Space::of);
         let worker = Worker {
             id: worker::process_id(),
@@ -225,6 +225,19 @@ pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow
         );
     }
     Ok(store::redis::open(store::redis::Settings::new(url, retry)).await?)
+}
+
+/// With the files in a bucket there is no disk to go by, so results are kept for a number of hours.
+fn with_room_in_sight(config: Arc<Config>, artifacts: &Artifacts) -> Arc<Config> {
+    let results = config.results.without_a_disk();
+    if artifacts.folder().is_some() || results == config.results {
+        return config;
+    }
+    tracing::info!(keep = %results.keep, "results.keep is auto, and the files lie in a bucket: hours it is");
+    Arc::new(Config {
+        results,
+        ..Config::clone(&config)
+    })
 }
 
 /// Time for what requests began and see through without their client, which is a transition or a file at most.

@@ -6,9 +6,13 @@
 //! It knows paths and bytes, nothing of jobs' states: what no record names is found and deleted by the worker's
 //! maintenance, which lists everything here and asks the store.
 //!
-//! A write goes to a staging file beside its key, is fsynced and only then linked to the key, so a reader
-//! never sees half a file, and a failed or killed write leaves at most a staging file for [`Artifacts::tidy`].
+//! Files lie in a folder or in a bucket, and a reader never sees half a file in either. In a folder, a write goes to
+//! a staging file beside its key, is fsynced and only then linked to the key; a failed or killed write leaves at most
+//! a staging file for [`Artifacts::tidy`]. In a bucket, a file is there once its `PUT` or the last word of its
+//! multipart upload is answered; the parts of a killed writer go by a rule of the bucket.
 
+mod bucket;
+mod place;
 mod staging;
 mod upload;
 
@@ -22,12 +26,13 @@ use std::{
 use bytes::Bytes;
 use futures::{StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, PutMode, PutPayload, local::LocalFileSystem,
+    ObjectStore, ObjectStoreExt, PutMode, PutPayload, aws::AmazonS3Builder, local::LocalFileSystem,
     path::Path as Location,
 };
 
 use crate::job::{ItemId, JobId};
 
+use place::Place;
 pub use upload::Upload;
 
 /// Where a file lies: `uploads/<job>/<nonce>/<n>` or `jobs/<job>/<n>/<attempt>/<name>`.
@@ -98,6 +103,11 @@ pub enum ArtifactError {
     Unavailable(String),
 }
 
+/// Why the artifacts cannot be used, in one sentence without secrets.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct OpenError(String);
+
 /// A stored file and what is known of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Listed {
@@ -111,10 +121,50 @@ pub struct Listed {
 pub struct Artifacts {
     store: Arc<dyn ObjectStore>,
     /// Where the files lie when they lie on a file system, whose leftovers are ours to clear.
-    root: PathBuf,
+    folder: Option<PathBuf>,
+    /// Size of what a streamed write hands on at once, in bytes.
+    part: usize,
 }
 
+/// What a streamed write hands on at once to a file system, in bytes.
+const LOCAL_PART: usize = 1024 * 1024;
+
 impl Artifacts {
+    /// Opens what `address` names, `artifacts.url`: a folder, a bucket, or the folder `own` when it is empty. A bucket
+    /// is tried with a small file.
+    ///
+    /// # Errors
+    /// It cannot be used: what and why.
+    pub async fn open(address: &str, own: &Path) -> Result<Self, OpenError> {
+        let place = Place::read(address, own)
+            .map_err(|why| OpenError(format!("artifacts.url is {why}")))?;
+        match place {
+            Place::Folder(dir) => Self::local(&dir).map_err(|error| {
+                let what = if address.is_empty() {
+                    "data directory"
+                } else {
+                    "folder of artifacts.url,"
+                };
+                OpenError(format!(
+                    "cannot write to the {what} {}: {error}",
+                    dir.display()
+                ))
+            }),
+            Place::Bucket { name, prefix } => {
+                Self::bucket(AmazonS3Builder::from_env(), &name, &prefix).await
+            }
+        }
+    }
+
+    async fn bucket(server: AmazonS3Builder, name: &str, prefix: &str) -> Result<Self, OpenError> {
+        let store = bucket::open(server, name, prefix).await;
+        Ok(Self {
+            store: store.map_err(OpenError)?,
+            folder: None,
+            part: bucket::PART,
+        })
+    }
+
     /// Files under `dir`, fsynced before a put returns.
     ///
     /// # Errors
@@ -127,8 +177,16 @@ impl Artifacts {
             .with_automatic_cleanup(true);
         Ok(Self {
             store: Arc::new(store),
-            root: dir.to_owned(),
+            folder: Some(dir.to_owned()),
+            part: LOCAL_PART,
         })
+    }
+
+    /// The folder that the files lie in, whose room is theirs; `None` when they lie in a bucket, whose room nobody
+    /// can see.
+    #[must_use]
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
     }
 
     /// Writes a whole file, durably, under a key that must be new.
@@ -136,11 +194,29 @@ impl Artifacts {
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn put(&self, key: &ArtifactKey, bytes: Bytes) -> Result<(), ArtifactError> {
-        self.put_payload(key, bytes.into()).await
+        let (location, payload) = (key.location()?, PutPayload::from(bytes));
+        let mut again = 2;
+        loop {
+            let put = self
+                .store
+                .put_opts(&location, payload.clone(), PutMode::Create.into())
+                .await;
+            match put {
+                Ok(_) => return Ok(()),
+                // What still lies beside the key belongs to others that write it.
+                Err(error @ object_store::Error::AlreadyExists { .. }) => return Err(error.into()),
+                // A neighbour's deletion may prune the folder that this write has just made.
+                Err(error) if again > 0 && caused_by(&error, io::ErrorKind::NotFound) => again -= 1,
+                Err(error) => {
+                    self.discard(key).await;
+                    return Err(error.into());
+                }
+            }
+        }
     }
 
-    /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. Dropping it throws away
-    /// what was written.
+    /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. [`Upload::abort`] throws away
+    /// what was written. So does dropping it in a folder; in a bucket that leaves its parts to the bucket's rule.
     ///
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Unavailable`].
@@ -205,43 +281,24 @@ impl Artifacts {
         listed.map_err(Into::into).boxed()
     }
 
-    /// Removes what killed writers left: staging files and empty folders that were last touched at least `grace`
-    /// ago. Returns how many of both.
+    /// Removes what killed writers left and was last touched at least `grace` ago: staging files and empty folders,
+    /// in a bucket the files of trials. Returns how many.
     ///
     /// # Errors
     /// [`ArtifactError::Unavailable`].
     pub async fn tidy(&self, grace: Duration) -> Result<usize, ArtifactError> {
-        let root = self.root.clone();
-        blocking(move || staging::tidy(&root, grace)).await
-    }
-
-    async fn put_payload(
-        &self,
-        key: &ArtifactKey,
-        payload: PutPayload,
-    ) -> Result<(), ArtifactError> {
-        let location = key.location()?;
-        let mut again = 2;
-        loop {
-            let put = self
-                .store
-                .put_opts(&location, payload.clone(), PutMode::Create.into())
-                .await;
-            match put {
-                Ok(_) => return Ok(()),
-                // A neighbour's deletion may prune the folder that this write has just made.
-                Err(error) if again > 0 && caused_by(&error, io::ErrorKind::NotFound) => again -= 1,
-                Err(error) => {
-                    self.discard(key).await;
-                    return Err(error.into());
-                }
-            }
+        match self.folder.clone() {
+            Some(root) => blocking(move || staging::tidy(&root, grace)).await,
+            None => bucket::tidy(&*self.store, grace).await,
         }
     }
 
     /// Clears what a failed write of `key` left beside it, as far as that goes: `tidy` is the second chance.
     async fn discard(&self, key: &ArtifactKey) {
-        let (root, path) = (self.root.clone(), self.root.join(key.as_str()));
+        let Some(root) = self.folder.clone() else {
+            return;
+        };
+        let path = root.join(key.as_str());
         let cleared = blocking(move || staging::discard(&root, &path)).await;
         if let Err(error) = cleared {
             tracing::warn!(%key, %error, "a failed write left its staging file");
@@ -264,7 +321,7 @@ impl From<object_store::Error> for ArtifactError {
             object_store::Error::NotFound { .. } => Self::NotFound,
             object_store::Error::AlreadyExists { .. } => Self::Exists,
             error if FULL.iter().any(|kind| caused_by(&error, *kind)) => Self::Full,
-            error => Self::Unavailable(error.to_string()),
+            error => bucket::failure(&error),
         }
     }
 }

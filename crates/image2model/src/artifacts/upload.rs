@@ -1,19 +1,17 @@
 use std::{fmt, mem};
 
-use bytes::Bytes;
-use object_store::{MultipartUpload, ObjectStoreExt, PutPayload};
+use bytes::{Bytes, BytesMut};
+use object_store::{MultipartUpload, ObjectStoreExt};
 
 use super::{ArtifactError, ArtifactKey, Artifacts};
-
-/// Bytes that are gathered before they are handed on: a file up to this size is written in one piece.
-const PART: usize = 1024 * 1024;
 
 /// A file being written.
 pub struct Upload {
     artifacts: Artifacts,
     key: ArtifactKey,
-    gathered: Vec<Bytes>,
-    size: usize,
+    /// Bytes that are not handed on yet: less than a part, so that a file smaller than one is written in one piece.
+    /// They are copied, since each small chunk would hold on to the whole buffer that it was read into.
+    gathered: BytesMut,
     parts: Option<Box<dyn MultipartUpload>>,
 }
 
@@ -22,8 +20,7 @@ impl Upload {
         Self {
             artifacts,
             key,
-            gathered: Vec::new(),
-            size: 0,
+            gathered: BytesMut::new(),
             parts: None,
         }
     }
@@ -32,18 +29,18 @@ impl Upload {
     ///
     /// # Errors
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; the upload is lost then and cannot be finished.
-    pub async fn write(&mut self, chunk: Bytes) -> Result<(), ArtifactError> {
-        self.size += chunk.len();
-        self.gathered.push(chunk);
-        if self.size < PART {
-            return Ok(());
+    pub async fn write(&mut self, mut chunk: Bytes) -> Result<(), ArtifactError> {
+        // Some S3 servers demand that all parts but the last have one size.
+        while self.gathered.len() + chunk.len() >= self.artifacts.part {
+            let missing = self.artifacts.part - self.gathered.len();
+            self.gathered.extend_from_slice(&chunk.split_to(missing));
+            if let Err(error) = self.write_part().await {
+                self.give_up().await;
+                return Err(error);
+            }
         }
-        let written = self.write_part().await;
-        if written.is_err() {
-            self.parts = None;
-            self.artifacts.discard(&self.key).await;
-        }
-        written
+        self.gathered.extend_from_slice(&chunk);
+        Ok(())
     }
 
     /// Makes the file durable and visible.
@@ -52,13 +49,12 @@ impl Upload {
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn finish(mut self) -> Result<(), ArtifactError> {
         if self.parts.is_none() {
-            let payload: PutPayload = self.gathered.into_iter().collect();
-            return self.artifacts.put_payload(&self.key, payload).await;
+            let whole = self.gathered.freeze();
+            return self.artifacts.put(&self.key, whole).await;
         }
         let finished = self.finish_parts().await;
         if finished.is_err() {
-            self.parts = None;
-            self.artifacts.discard(&self.key).await;
+            self.give_up().await;
         }
         finished
     }
@@ -75,14 +71,27 @@ impl Upload {
         Ok(())
     }
 
+    /// Clears what a failed write has left. On a disk that is what lies beside the key; of a bucket it is asked.
+    async fn give_up(&mut self) {
+        let Some(mut parts) = self.parts.take() else {
+            return self.artifacts.discard(&self.key).await;
+        };
+        if self.artifacts.folder.is_none()
+            && let Err(error) = parts.abort().await
+        {
+            tracing::warn!(key = %self.key, %error, "a failed upload left its parts in the bucket");
+        }
+        drop(parts);
+        self.artifacts.discard(&self.key).await;
+    }
+
     async fn write_part(&mut self) -> Result<(), ArtifactError> {
-        let payload: PutPayload = mem::take(&mut self.gathered).into_iter().collect();
-        self.size = 0;
+        let part = mem::take(&mut self.gathered).freeze();
         if self.parts.is_none() {
             self.parts = Some(self.begin().await?);
         }
         if let Some(parts) = &mut self.parts {
-            parts.put_part(payload).await?;
+            parts.put_part(part.into()).await?;
         }
         Ok(())
     }
@@ -101,6 +110,9 @@ impl Upload {
     /// `&mut`, since an upload cannot be shared between threads.
     async fn begin(&mut self) -> Result<Box<dyn MultipartUpload>, ArtifactError> {
         let (store, location) = (self.artifacts.store.clone(), self.key.location()?);
+        if self.artifacts.folder.is_none() {
+            return Ok(store.put_multipart(&location).await?);
+        }
         let runtime = tokio::runtime::Handle::current();
         let begun = tokio::task::spawn_blocking(move || {
             runtime.block_on(async move { store.put_multipart(&location).await })

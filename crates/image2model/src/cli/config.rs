@@ -38,7 +38,7 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
 
 /// A value without the password in it.
 fn shown(key: &str, value: &Value) -> Value {
-    match value.as_str().filter(|_| key == "store.url") {
+    match value.as_str().filter(|_| key.ends_with(".url")) {
         Some(url) => json!(without_password(url)),
         None => value.clone(),
     }

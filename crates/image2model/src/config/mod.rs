@@ -24,7 +24,7 @@ use crate::job::{Queue, RetryPolicy, Timestamp};
 pub struct Config {
     /// Address of API and page.
     pub listen: String,
-    /// Where store, artifacts and uploads lie.
+    /// Where jobs, uploads and models lie that lie nowhere else.
     pub data_dir: PathBuf,
     pub store: StoreSettings,
     /// Pools by queue.
@@ -45,7 +45,7 @@ pub struct Config {
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
     /// `redis://[user:password@]host:port/db`; empty keeps them in the data directory. Servers that share a Redis
-    /// must share the data directory, too: uploads and models lie there.
+    /// must share the place of uploads and models, too: `artifacts.url`, or one data directory.
     pub url: String,
 }
 
@@ -127,13 +127,28 @@ pub struct UploadSettings {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ResultSettings {
-    /// `auto` keeps results until the disk has under 5 GB or 5 % free, whichever is less; or a number of hours.
+    /// `auto` keeps results until the disk has under 5 GB or 5 % free, whichever is less; or a number of hours. In a
+    /// bucket, whose room nobody can see, `auto` is `keep_at_least_hours`.
     pub keep: Keep,
     /// Under `auto`, no ended job is removed before this many hours; a number of hours in `keep` stands alone.
     pub keep_at_least_hours: u64,
 }
 
 impl ResultSettings {
+    /// These settings where no disk's room can be seen: what `auto` promises, and no more, since nothing else would
+    /// ever remove a job.
+    #[must_use]
+    pub fn without_a_disk(&self) -> Self {
+        let hours = u32::try_from(self.keep_at_least_hours).unwrap_or(u32::MAX);
+        Self {
+            keep: match self.keep {
+                Keep::Auto => Keep::Hours(hours.max(1)),
+                keep @ Keep::Hours(_) => keep,
+            },
+            ..self.clone()
+        }
+    }
+
     /// Jobs that ended before this time may be removed; `None` when none may. Retention goes by it, and so does
     /// whoever counts on the room that retention will make.
     #[must_use]
@@ -147,11 +162,12 @@ impl ResultSettings {
     }
 }
 
-/// How files that no record names are treated.
+/// Where uploads and models lie, and how files that no record names are treated.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ArtifactSettings {
-    /// `file:///shared/dir` or `s3://bucket/prefix`; empty keeps them in the data directory.
+    /// `file:///folder` or `s3://bucket/prefix`; empty keeps them in the data directory. Credentials, region and
+    /// endpoint of a bucket come from the usual `AWS_` variables.
     pub url: String,
     /// Seconds before such a file is removed. 0 is for a server at rest: it takes the files of an upload that is
     /// being received, which is refused then.
@@ -234,5 +250,25 @@ mod tests {
             assert_eq!(given, before, "{results:?}, {is_room_short}");
         }
         assert!(now.before(Duration::MAX) < Timestamp(0));
+    }
+
+    #[test]
+    fn where_no_disk_is_seen_auto_is_what_it_promises() {
+        for (keep, at_least, kept) in [
+            (Keep::Auto, 24, 24),
+            (Keep::Auto, 0, 1),
+            (Keep::Auto, u64::MAX, u32::MAX),
+            (Keep::Hours(72), 24, 72),
+        ] {
+            let results = ResultSettings {
+                keep,
+                keep_at_least_hours: at_least,
+            };
+            assert_eq!(
+                results.without_a_disk().keep,
+                Keep::Hours(kept),
+                "{results:?}"
+            );
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! How the service stands: its components, the machine, and how long results are kept.
 
 use std::{
-    fmt,
+    fmt, io,
     sync::PoisonError,
     time::{Duration, Instant},
 };
@@ -86,7 +86,10 @@ impl Service {
     pub async fn readiness(&self) -> (Vec<Component>, bool) {
         let (_, _, workers) = self.workers_component().await;
         let (space, mut disk) = self.disk_component();
-        disk.health = space.map_or(Health::Unhealthy, |_| Health::Healthy);
+        // A full one still serves what is there.
+        if space.is_some() {
+            disk.health = Health::Healthy;
+        }
         let needed = [self.store_component().await, disk];
         let failing = needed.iter().any(|c| c.health == Health::Unhealthy);
         let gone = self.failing_for(failing) >= TOLERATED_MS;
@@ -100,7 +103,7 @@ impl Service {
         let state = State {
             depths: self.store.jobs.depths().await.unwrap_or_default(),
             workers: self.store.presence.workers().await.unwrap_or_default(),
-            disk: (self.space)(&self.config.data_dir).ok(),
+            disk: self.watched_disk().and_then(Result::ok),
             load: self.host.load(),
         };
         state.record(self.now());
@@ -149,9 +152,14 @@ impl Service {
 
     fn disk_component(&self) -> (Option<Space>, Component) {
         let asked = Instant::now();
-        match (self.space)(&self.config.data_dir) {
+        let Some(read) = self.watched_disk() else {
+            let mut none = component::<io::Error>("disk_space", asked, Ok(()));
+            none.note = Some("jobs and files lie elsewhere".to_owned());
+            return (None, none);
+        };
+        match read {
             Ok(space) => {
-                let mut disk = component::<std::io::Error>("disk_space", asked, Ok(()));
+                let mut disk = component::<io::Error>("disk_space", asked, Ok(()));
                 let used = space.used_percent();
                 if used > DISK_DEGRADED {
                     disk.note = Some(format!("{used:.1} % of the disk is in use"));
@@ -164,6 +172,19 @@ impl Service {
             }
             Err(error) => (None, component("disk_space", asked, Err(&error))),
         }
+    }
+
+    /// Room where the files lie, or else where the store does; `None` when no disk here holds either.
+    pub(super) fn watched_disk(&self) -> Option<io::Result<Space>> {
+        let own = || {
+            self.config
+                .store
+                .url
+                .is_empty()
+                .then_some(self.config.data_dir.as_path())
+        };
+        let place = self.artifacts.folder().or_else(own)?;
+        Some((self.space)(place))
     }
 
     /// Milliseconds since the first of the readings that all failed.

@@ -73,8 +73,10 @@ impl Service {
     /// Refuses a new job that there is no room for and none is coming. A known one needs no room beyond its
     /// repeat's images, which go as soon as they have been compared.
     async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
-        let space = (self.space)(&self.config.data_dir)
-            .map_err(|error| ServiceError::Unavailable(error.to_string()))?;
+        let Some(read) = self.watched_disk() else {
+            return Ok(());
+        };
+        let space = read.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
         if !space.is_low() || self.store.jobs.job(job).await?.is_some() {
             return Ok(());
         }

@@ -141,9 +141,12 @@ fn is_past(file: &Listed, grace: Duration, now: Timestamp) -> bool {
     Timestamp(file.modified_ms).after(grace) <= now
 }
 
-/// A file system that does not answer is no reason to remove anything.
+/// A file system that does not answer is no reason to remove anything, and neither is a bucket.
 fn is_room_short(worker: &Worker) -> bool {
-    match (worker.space)(&worker.config.data_dir) {
+    let Some(folder) = worker.artifacts.folder() else {
+        return false;
+    };
+    match (worker.space)(folder) {
         Ok(space) => space.is_low(),
         Err(error) => {
             tracing::warn!(%error, "the room on the disk could not be read");

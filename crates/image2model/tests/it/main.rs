@@ -18,6 +18,7 @@ mod redis_guide;
 mod requirements;
 mod restart;
 mod roles;
+mod shared_artifacts;
 mod shared_store;
 mod start;
 mod store_copy;

@@ -72,6 +72,11 @@ const RULES: &[Rule] = &[
         why: "parts are built once, at start, by app",
     },
     Rule {
+        text: "Artifacts::open(",
+        allowed: PARTS,
+        why: "parts are built once, at start, by app",
+    },
+    Rule {
         text: "Artifacts::local(",
         allowed: PARTS,
         why: "parts are built once, at start, by app",
@@ -242,7 +247,7 @@ fn the_rules_catch_what_they_forbid() {
         ),
         (
             "http/jobs.rs",
-            "let files = Artifacts::local(dir);\n",
+            "let files = Artifacts::open(url, dir);\n",
             Some(1),
         ),
         ("app.rs", "use crate::{http, worker::Worker};\n", None),

@@ -42,6 +42,8 @@ impl Client {
 
     /// A client that is seen to come from `address`, its flow in fair queueing.
     pub(crate) fn from(address: IpAddr, port: u16) -> Self {
+        // It is asked for whether or not an address is encrypted. One that is installed is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .local_address(address)

@@ -3,6 +3,7 @@
 mod client;
 mod pictures;
 mod redis;
+mod s3;
 mod server;
 
 use std::{
@@ -16,6 +17,7 @@ pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::{
     ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually, free_port,
 };
+pub(crate) use s3::S3Server;
 pub(crate) use server::{Server, command, refusal, role, wrapped};
 
 /// The repository's root.
