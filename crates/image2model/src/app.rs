@@ -1,6 +1,10 @@
 //! Composition root: builds the parts from the configuration and runs those of a role, on the caller's listener.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use anyhow::{Context as _, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -11,9 +15,10 @@ use crate::{
     artifacts::Artifacts,
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
-    config::Config,
+    config::{Config, StoreSettings},
     http::{self, Surface},
     job::Queue,
+    job::RetryPolicy,
     provider::LocalProvider,
     service::{Parts, Service},
     store::{self, Store},
@@ -224,16 +229,47 @@ pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow
             config.data_dir.display()
         );
     }
-    Ok(store::redis::open(store::redis::Settings::new(url, retry)).await?)
+    Ok(store::redis::open(redis_settings(&config.store, retry)?).await?)
 }
 
-/// With the files in a bucket there is no disk to go by, so results are kept for a number of hours.
+fn redis_settings(
+    store: &StoreSettings,
+    retry: RetryPolicy,
+) -> anyhow::Result<store::redis::Settings> {
+    let read = |key: &str, path: &Path| {
+        std::fs::read(path).with_context(|| format!("{key} {} cannot be read", path.display()))
+    };
+    let given = |key, path: &'_ PathBuf| {
+        let named = !path.as_os_str().is_empty();
+        named.then(|| read(key, path)).transpose()
+    };
+    let certificate = given("store.tls_cert", &store.tls_cert)?;
+    let key = given("store.tls_key", &store.tls_key)?;
+    Ok(store::redis::Settings {
+        certificates: store::redis::Certificates {
+            authority: given("store.tls_ca", &store.tls_ca)?,
+            client: certificate.zip(key),
+        },
+        sentinel_login: (store.sentinel_user.clone(), store.sentinel_password.clone()),
+        shards: store.shards,
+        limit: Duration::from_secs_f64(store.timeout),
+        connections: store.max_connections_per_node,
+        replica_acks: store.replica_acks,
+        ack_timeout: Duration::from_secs_f64(store.ack_timeout),
+        skip_full_coverage_check: store.skip_full_coverage_check,
+        ..store::redis::Settings::new(&store.url, retry)
+    })
+}
+
+/// With the files in a bucket there is no disk to go by, and with the jobs in a Redis it is not the disk that gets full:
+/// then results are kept for a number of hours.
 fn with_room_in_sight(config: Arc<Config>, artifacts: &Artifacts) -> Arc<Config> {
     let results = config.results.without_a_disk();
-    if artifacts.folder().is_some() || results == config.results {
+    let goes_by_disk = artifacts.folder().is_some() && config.store.url.is_empty();
+    if goes_by_disk || results == config.results {
         return config;
     }
-    tracing::info!(keep = %results.keep, "results.keep is auto, and the files lie in a bucket: hours it is");
+    tracing::info!(keep = %results.keep, "results.keep is auto, and no disk tells how long: hours it is");
     Arc::new(Config {
         results,
         ..Config::clone(&config)

@@ -38,9 +38,10 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
 
 /// A value without the password in it.
 fn shown(key: &str, value: &Value) -> Value {
-    match value.as_str().filter(|_| key.ends_with(".url")) {
-        Some(url) => json!(without_password(url)),
-        None => value.clone(),
+    match value.as_str() {
+        Some(url) if key.ends_with(".url") => json!(without_password(url)),
+        Some(secret) if key.ends_with("password") && !secret.is_empty() => json!("***"),
+        _ => value.clone(),
     }
 }
 

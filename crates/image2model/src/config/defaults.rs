@@ -28,6 +28,25 @@ impl Default for Config {
     }
 }
 
+impl Default for StoreSettings {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            shards: 16,
+            timeout: 2.0,
+            max_connections_per_node: 50,
+            skip_full_coverage_check: true,
+            replica_acks: 0,
+            ack_timeout: 2.0,
+            tls_ca: PathBuf::new(),
+            tls_cert: PathBuf::new(),
+            tls_key: PathBuf::new(),
+            sentinel_user: String::new(),
+            sentinel_password: String::new(),
+        }
+    }
+}
+
 impl Default for Pools {
     fn default() -> Self {
         let pool = |concurrency, max_tasks_per_child, prefetch_multiplier| Pool {

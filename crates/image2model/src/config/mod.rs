@@ -41,12 +41,32 @@ pub struct Config {
 }
 
 /// Where jobs are kept.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct StoreSettings {
-    /// `redis://[user:password@]host:port/db`; empty keeps them in the data directory. Servers that share a Redis
-    /// must share the place of uploads and models, too: `artifacts.url`, or one data directory.
+    /// `redis://[user:password@]host:port/db`, `redis+sentinel://host:26379,host2:26379/master` (several masters with
+    /// commas) or `redis+cluster://host:6379,host2:6379`, with `rediss` for TLS; empty keeps them in the data
+    /// directory. Servers that share a Redis must share the place of uploads and models, too: `artifacts.url`, or one
+    /// data directory.
     pub url: String,
+    /// Parts that jobs are dealt out to; fixed when the store is made.
+    pub shards: u16,
+    /// Seconds for a connection and for an answer; a call ends after twice that.
+    pub timeout: f64,
+    pub max_connections_per_node: usize,
+    /// Whether a cluster is served of whose slots some are on no server.
+    pub skip_full_coverage_check: bool,
+    /// How many replicas must have what a client or a worker is told of.
+    pub replica_acks: usize,
+    /// Seconds to wait for them.
+    pub ack_timeout: f64,
+    /// Files in PEM: who is trusted instead of whom this machine trusts, and what this client shows.
+    pub tls_ca: PathBuf,
+    pub tls_cert: PathBuf,
+    pub tls_key: PathBuf,
+    /// Of the sentinels, where they ask for one.
+    pub sentinel_user: String,
+    pub sentinel_password: String,
 }
 
 /// The founding document's `WORKER_CONFIGS`.

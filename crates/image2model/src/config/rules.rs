@@ -48,6 +48,38 @@ impl Config {
                 "one or more of batch_processing, model_generation, maintenance and priority",
             ),
             (
+                "store.shards",
+                (1..=1024).contains(&self.store.shards),
+                "from 1 to 1024",
+            ),
+            (
+                "store.timeout",
+                (0.1..=60.0).contains(&self.store.timeout),
+                "from 0.1 to 60 seconds",
+            ),
+            (
+                "store.max_connections_per_node",
+                // One for calls, one for the news of each shard, one for confirmed writes.
+                self.store.max_connections_per_node >= usize::from(self.store.shards) + 2,
+                "at least store.shards + 2",
+            ),
+            (
+                "store.replica_acks",
+                self.store.replica_acks <= 100,
+                "from 0 to 100",
+            ),
+            (
+                "store.ack_timeout",
+                (0.1..=60.0).contains(&self.store.ack_timeout),
+                "from 0.1 to 60 seconds",
+            ),
+            (
+                "store.tls_key",
+                self.store.tls_key.as_os_str().is_empty()
+                    == self.store.tls_cert.as_os_str().is_empty(),
+                "given together with store.tls_cert",
+            ),
+            (
                 "worker.lease",
                 (1..=86_400).contains(&self.worker.lease),
                 "from 1 to 86400 seconds",

@@ -152,6 +152,10 @@ fn system(standing: &Standing) -> Value {
 fn shown(component: &Component, standing: &Standing) -> Value {
     let mut details = match component.name {
         "celery" => workers(standing),
+        "redis" => standing
+            .promise
+            .as_ref()
+            .map_or_else(|| json!({}), |promise| json!({"durability": promise})),
         "disk_space" => standing.disk.map_or_else(
             || json!({}),
             |disk| json!({"usage_percent": disk.used_percent(), "free_gb": disk.free as f64 / GB}),

@@ -45,6 +45,8 @@ pub struct Standing {
     pub at: Timestamp,
     pub uptime: Duration,
     pub components: Vec<Component>,
+    /// What the store promises to keep.
+    pub promise: Option<String>,
     pub workers: Vec<WorkerReport>,
     /// Who leads the periodic sweeps.
     pub leader: Option<WorkerId>,
@@ -68,13 +70,15 @@ impl Service {
     /// Asks every component.
     pub async fn standing(&self) -> Standing {
         let at = self.now();
-        let store = self.store_component().await;
+        let mut store = self.store_component().await;
+        let promise = self.promise(&mut store).await;
         let (workers, leader, presence) = self.workers_component().await;
         let (disk, disk_component) = self.disk_component();
         Standing {
             at,
             uptime: Duration::from_millis(at.since(self.started).max(0).unsigned_abs()),
             components: vec![store, presence, disk_component, remote_component()],
+            promise,
             workers,
             leader,
             disk,
@@ -124,6 +128,16 @@ impl Service {
                 results.keep_at_least_hours
             ),
         }
+    }
+
+    /// What the store promises to keep, where it tells; what is to be mended there degrades its component.
+    async fn promise(&self, store: &mut Component) -> Option<String> {
+        let condition = self.store.jobs.condition().await.ok()?;
+        if store.health == Health::Healthy && !condition.complaints.is_empty() {
+            store.health = Health::Degraded;
+            store.note = Some(condition.complaints.join("; "));
+        }
+        Some(condition.promise)
     }
 
     async fn store_component(&self) -> Component {

@@ -32,6 +32,8 @@ pub struct Settings {
     pub url: String,
     /// For `rediss`.
     pub certificates: Certificates,
+    /// User and password of the sentinels, empty where they ask for none.
+    pub sentinel_login: (String, String),
     /// How many shards a new store has, and an existing one must have.
     pub shards: u16,
     /// Longest wait for a connection and for an answer; a call ends after twice that.
@@ -55,6 +57,7 @@ impl Settings {
         Self {
             url: url.to_owned(),
             certificates: Certificates::default(),
+            sentinel_login: Default::default(),
             shards: 16,
             limit: Duration::from_secs(2),
             connections: 50,
@@ -78,7 +81,12 @@ pub struct OpenError(pub String);
 /// No server can be reached or one is too old, or the store is of another version, number of shards or order of
 /// masters.
 pub async fn open(settings: Settings) -> Result<Store, OpenError> {
-    let address = Address::parse(&settings.url, settings.certificates).map_err(OpenError)?;
+    let address = Address::parse(
+        &settings.url,
+        settings.certificates,
+        &settings.sentinel_login,
+    )
+    .map_err(OpenError)?;
     let place = address.shown();
     let masters = address.masters().join(",");
     let refuse = |why: String| Err(OpenError(format!("the Redis at {place} {why}")));

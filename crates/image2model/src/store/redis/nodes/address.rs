@@ -21,6 +21,7 @@ pub struct Certificates {
 pub(in super::super) struct Address {
     pub(super) kind: Kind,
     login: RedisConnectionInfo,
+    sentinel_login: RedisConnectionInfo,
     certificates: Option<Certificates>,
 }
 
@@ -45,7 +46,11 @@ impl Address {
     ///
     /// # Errors
     /// What is wrong with it, without the password.
-    pub(in super::super) fn parse(url: &str, certificates: Certificates) -> Result<Self, String> {
+    pub(in super::super) fn parse(
+        url: &str,
+        certificates: Certificates,
+        sentinel_login: &(String, String),
+    ) -> Result<Self, String> {
         let no_address = |why: &str| format!("store.url is no address such as {KINDS}: {why}");
         let (scheme, rest) = url
             .split_once("://")
@@ -98,6 +103,7 @@ impl Address {
         Ok(Self {
             kind,
             login,
+            sentinel_login: login_of(sentinel_login),
             certificates: tls.then_some(certificates),
         })
     }
@@ -135,9 +141,10 @@ impl Address {
         self.open(info)
     }
 
-    /// A client of a sentinel, which knows nothing of the store's users.
+    /// A client of a sentinel, which has users of its own.
     pub(super) fn sentinel_client(&self, place: &Place) -> RedisResult<Client> {
-        self.open(self.info(self.addr(place))?)
+        let info = self.info(self.addr(place))?;
+        self.open(info.set_redis_settings(self.sentinel_login.clone()))
     }
 
     /// The address of a place, with TLS where the store has it.
@@ -176,6 +183,17 @@ impl Address {
     }
 }
 
+fn login_of((user, password): &(String, String)) -> RedisConnectionInfo {
+    let mut login = RedisConnectionInfo::default();
+    if !user.is_empty() {
+        login = login.set_username(user);
+    }
+    if !password.is_empty() {
+        login = login.set_password(password);
+    }
+    login
+}
+
 fn with_port(host: &str, port: u16) -> String {
     let name_ends = host.rfind(']').map_or(0, |end| end + 1);
     match host[name_ends..].contains(':') {
@@ -211,7 +229,7 @@ mod tests {
     use super::*;
 
     fn parsed(url: &str) -> Result<Address, String> {
-        Address::parse(url, Certificates::default())
+        Address::parse(url, Certificates::default(), &Default::default())
     }
 
     fn kind(url: &str) -> Kind {
