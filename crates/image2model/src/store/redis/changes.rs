@@ -227,6 +227,6 @@ fn files(job: &Job) -> usize {
     job.items.iter().map(|item| item.files.len()).sum()
 }
 
-fn text(record: &impl serde::Serialize) -> Result<String, StoreError> {
+pub(super) fn text(record: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(record).map_err(unreadable)
 }

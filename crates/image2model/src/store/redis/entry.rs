@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Redis, commit::Commit, keys::Shard, unreadable};
+use super::{Redis, changes::text, commit::Commit, keys::Shard, unreadable};
 use crate::{
     job::{Job, JobId, Task, TaskId, TaskState, Timestamp},
     store::StoreError,
@@ -55,6 +55,57 @@ impl Redis {
         self.transact_knowing(id, &[], decide).await
     }
 
+    /// As [`transact`](Self::transact), for the holder of a lease: decided on the job as it is known here, if it is. A
+    /// task that is known as ready may be leased by now, without a new version of its job: an answer that depends on
+    /// that is no answer.
+    pub(super) async fn transact_held<T>(
+        &self,
+        id: JobId,
+        is_answer: impl FnOnce(&T) -> bool,
+        mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let known = self.known.take(id);
+        match self.transact_on(known, is_answer, &mut decide).await? {
+            Some(answer) => Ok(answer),
+            None => self.transact(id, decide).await,
+        }
+    }
+
+    /// As [`transact`](Self::transact), for a job that most likely is not there yet.
+    pub(super) async fn transact_new<T>(
+        &self,
+        id: JobId,
+        mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let nothing = Loaded::nothing(self.shards.of(id), id);
+        match self
+            .transact_on(Some(nothing), |_| true, &mut decide)
+            .await?
+        {
+            Some(answer) => Ok(answer),
+            None => self.transact(id, decide).await,
+        }
+    }
+
+    /// Decides on what may have changed meanwhile: `None` unless it was written, and so still was as it is here.
+    async fn transact_on<T>(
+        &self,
+        loaded: Option<Loaded>,
+        is_answer: impl FnOnce(&T) -> bool,
+        decide: impl FnOnce(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let (Some(loaded), Some(now)) = (loaded, self.time.known(&self.known)) else {
+            return Ok(None);
+        };
+        let mut entry = loaded.entry.clone();
+        let decided = decide(&mut entry, now.max(loaded.newest()));
+        let Some(answer) = decided.ok().filter(is_answer) else {
+            return Ok(None);
+        };
+        let written = entry != loaded.entry && self.commit(loaded, entry).await?;
+        Ok(written.then_some(answer))
+    }
+
     /// As [`transact`](Self::transact), with the progress of these items at hand.
     pub(super) async fn transact_knowing<T>(
         &self,
@@ -66,7 +117,7 @@ impl Redis {
             let loaded = self.load(id, items).await?;
             let mut entry = loaded.entry.clone();
             let answer = decide(&mut entry, loaded.now)?;
-            if entry == loaded.entry || self.commit(&loaded, entry.as_ref()).await? {
+            if entry == loaded.entry || self.commit(loaded, entry).await? {
                 return Ok(answer);
             }
             // Those that met here must not meet again.
@@ -93,14 +144,12 @@ impl Redis {
         let (progress, tasks) = rest
             .split_at_checked(items.len())
             .ok_or_else(|| unreadable("no progress"))?;
-        let now = self.time.or(Timestamp(time.parse().map_err(unreadable)?));
+        let told = Timestamp(time.parse().map_err(unreadable)?);
+        self.known.hear(told);
         let mut loaded = Loaded {
-            shard,
-            id,
             version: version.clone(),
-            entry: None,
-            leases: BTreeMap::new(),
-            now,
+            now: self.time.or(told),
+            ..Loaded::nothing(shard, id)
         };
         if !record.is_empty() {
             let job = serde_json::from_str(record).map_err(unreadable)?;
@@ -116,8 +165,9 @@ impl Redis {
         Ok(loaded)
     }
 
-    async fn commit(&self, loaded: &Loaded, entry: Option<&Entry>) -> Result<bool, StoreError> {
-        let Commit { keys, args } = Commit::between(loaded, entry)?;
+    /// Whether it was written; then the job is known as it is now.
+    async fn commit(&self, loaded: Loaded, entry: Option<Entry>) -> Result<bool, StoreError> {
+        let Commit { keys, args } = Commit::between(&loaded, entry.as_ref())?;
         let mut commit = self.scripts.commit.prepare_invoke();
         for key in keys {
             commit.key(key);
@@ -125,11 +175,61 @@ impl Redis {
         for arg in args {
             commit.arg(arg);
         }
-        self.server.ask(&commit).await
+        let written = self.server.ask(&commit).await?;
+        if written && let Some(entry) = entry {
+            self.known.keep(loaded.then(entry)?);
+        }
+        Ok(written)
     }
 }
 
 impl Loaded {
+    /// Where there is no job.
+    pub(super) fn nothing(shard: Shard, id: JobId) -> Self {
+        Self {
+            shard,
+            id,
+            version: String::new(),
+            entry: None,
+            leases: BTreeMap::new(),
+            now: Timestamp(0),
+        }
+    }
+
+    /// When the newest fact was: none may be older than the one before it.
+    fn newest(&self) -> Timestamp {
+        let facts = self.entry.as_ref().map(|entry| &entry.job.facts);
+        let newest = facts.and_then(|facts| facts.last());
+        newest.map_or(self.now, |fact| fact.at)
+    }
+
+    /// As the server has it once `entry` is written.
+    fn then(mut self, entry: Entry) -> Result<Self, StoreError> {
+        let version: u64 = match self.version.as_str() {
+            "" => 0,
+            version => version.parse().map_err(unreadable)?,
+        };
+        let before = self.entry.take();
+        let before = |id: &TaskId| before.as_ref().and_then(|entry| entry.task(id));
+        let mut leases = BTreeMap::new();
+        for task in &entry.tasks {
+            let TaskState::Leased(lease) = &task.state else {
+                continue;
+            };
+            let lease = match self.leases.remove(&task.id) {
+                Some(as_written) if before(&task.id) == Some(task) => as_written,
+                _ => text(lease)?,
+            };
+            leases.insert(task.id.clone(), lease);
+        }
+        Ok(Self {
+            version: (version + 1).to_string(),
+            entry: Some(entry),
+            leases,
+            ..self
+        })
+    }
+
     /// Tasks from triples of name, record and lease.
     fn tasks(&mut self, answer: &[String]) -> Result<Vec<Task>, StoreError> {
         let mut tasks = Vec::new();

@@ -17,6 +17,7 @@ mod commit;
 mod entry;
 mod jobs;
 mod keys;
+mod known;
 mod live;
 mod open;
 mod presence;
@@ -32,7 +33,7 @@ mod transitions;
 
 use std::sync::Arc;
 
-use self::{keys::Shards, live::Live, server::Server};
+use self::{keys::Shards, known::Known, live::Live, server::Server};
 use crate::{
     clock::Clock,
     job::{RetryPolicy, Timestamp},
@@ -48,6 +49,7 @@ struct Redis {
     shards: Shards,
     time: Time,
     retry: RetryPolicy,
+    known: Known,
     live: Live,
 }
 
@@ -66,6 +68,14 @@ impl Time {
         match self {
             Self::Server => String::new(),
             Self::Given(clock) => clock.now().0.to_string(),
+        }
+    }
+
+    /// The time now, if it is known without asking.
+    fn known(&self, known: &Known) -> Option<Timestamp> {
+        match self {
+            Self::Server => known.time(),
+            Self::Given(clock) => Some(clock.now()),
         }
     }
 

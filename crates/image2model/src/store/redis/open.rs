@@ -7,6 +7,7 @@ use redis::{Client, cmd, pipe, streams::StreamRangeReply};
 use super::{
     Redis, Scripts, Time,
     keys::{META, Shards},
+    known::Known,
     live::Live,
     server::Server,
 };
@@ -93,6 +94,7 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
         shards,
         time: settings.time,
         retry: settings.retry,
+        known: Known::default(),
         live: Live::follow(client, positions),
     }))
 }
