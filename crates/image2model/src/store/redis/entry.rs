@@ -117,7 +117,11 @@ impl Redis {
             let loaded = self.load(id, items).await?;
             let mut entry = loaded.entry.clone();
             let answer = decide(&mut entry, loaded.now)?;
-            if entry == loaded.entry || self.commit(loaded, entry).await? {
+            if entry == loaded.entry {
+                self.known.keep(loaded);
+                return Ok(answer);
+            }
+            if self.commit(loaded, entry).await? {
                 return Ok(answer);
             }
             // Those that met here must not meet again.

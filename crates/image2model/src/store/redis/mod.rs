@@ -3,10 +3,10 @@
 //!
 //! A transition is optimistic. `load.lua` reads the job with its tasks and leases in one round trip, `job/` decides
 //! on that [`entry::Entry`] here, and `commit.lua` writes the difference (`changes`) if the job's version and the
-//! touched tasks' leases are what was loaded; else it is loaded and decided anew. So no rule of `job/` is written a
-//! second time in Lua, where no property test would reach it; only the place of a ready task is computed on the
-//! server, since it depends on other jobs. `reserve.lua` alone changes tasks without their job: that a ready task may
-//! be leased is what being in the set of ready ones says.
+//! touched tasks' leases are what was loaded; else it is loaded and decided anew. A job that is `known` is not loaded at
+//! first. So no rule of `job/` is written a second time in Lua, where no property test would reach it; only the place
+//! of a ready task is computed on the server, since it depends on other jobs. `reserve.lua` alone changes tasks without
+//! their job: that a ready task may be leased is what being in the set of ready ones says.
 //!
 //! Every key that a script touches is passed to it and carries its shard's tag. No step changes two shards: lists and
 //! sums are read from all of them and merged. The order of service is fair within a shard and close to it over all.

@@ -125,7 +125,7 @@ impl Redis {
             self.known.take(task.id.job);
         }
         for job in jobs {
-            self.known.keep(loaded(shard, job, leases.clone())?);
+            self.known.keep(loaded(shard, job, &leases)?);
         }
         tasks.into_iter().map(reserved).collect()
     }
@@ -138,7 +138,7 @@ type JobRead = (String, String, Vec<(String, String, String)>);
 fn loaded<'a>(
     shard: Shard,
     (version, record, tasks): JobRead,
-    leased: impl Iterator<Item = (&'a Task, &'a String)> + Clone,
+    leased: &(impl Iterator<Item = (&'a Task, &'a String)> + Clone),
 ) -> Result<Loaded, StoreError> {
     let job: Job = serde_json::from_str(&record).map_err(unreadable)?;
     let mut loaded = Loaded {

@@ -204,7 +204,12 @@ async fn a_full_server_refuses_and_nothing_is_half_written() {
 #[tokio::test]
 async fn a_transition_of_a_known_job_is_one_round_trip() {
     let server = RealServer::start(&[]);
-    let store = opened(&server, 1).await;
+    // A server's time would be asked again after a while.
+    let store = open(Settings {
+        time: Time::Given(Arc::new(ManualClock::default())),
+        ..settings(&server, 1)
+    });
+    let store = store.await.unwrap();
     let run = async |store: &Store| {
         create(store, 4).await;
         let leases = reserve(store, 4).await;
