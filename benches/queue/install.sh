@@ -13,10 +13,10 @@ if ! cmp -s $here/package-lock.json $here/node_modules/.installed; then
 fi
 
 venv=.cache/queue-bench
-if ! cmp -s $here/requirements.txt $venv/.installed; then
+if ! cat $here/requirements.txt $here/constraints.txt | cmp -s - $venv/.installed; then
     require_python
     mkdir -p .cache
     python3 -m venv --clear $venv
-    $venv/bin/python -m pip install --quiet --disable-pip-version-check -r $here/requirements.txt
-    cp $here/requirements.txt $venv/.installed
+    $venv/bin/python -m pip install --quiet --disable-pip-version-check -r $here/requirements.txt -c $here/constraints.txt
+    cat $here/requirements.txt $here/constraints.txt >$venv/.installed
 fi

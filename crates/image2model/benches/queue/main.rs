@@ -154,6 +154,7 @@ impl Table {
     }
 }
 
+#[derive(Clone, Copy)]
 enum Goal {
     AtLeast(f64),
     AtMost(f64),
