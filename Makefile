@@ -1,6 +1,6 @@
 # make run    build, turn samples/ into models, then serve the page (PHOTO=path, SERVE=0, LISTEN=host:port)
 # make test   every test, after installing what the tests need
-# make bench  what it costs: engine, store, fidelity
+# make bench  what it costs: engine, queue (beside Celery and BullMQ), fidelity
 # make soak   the long versions of the tests
 # make web    the page alone;  make lint  formatting, clippy, documentation
 
@@ -22,6 +22,7 @@ soak: tools web
 	I2M_SOAK=1 cargo test --workspace
 
 bench: tools
+	benches/queue/install.sh
 	cargo bench --workspace
 
 web:

@@ -50,6 +50,8 @@ fn the_tables_name_exactly_what_we_depend_on() {
         .chain(packages("web/package.json"))
         .chain(packages("tests/browser/package.json"))
         .chain(packages("tests/judges/package.json"))
+        .chain(packages("benches/queue/package.json"))
+        .chain(pinned("benches/queue/requirements.txt"))
         .chain(pinned("tests/judges/requirements.txt"))
         .chain(pinned("tests/judges/corpus.txt"))
         .collect();
@@ -124,7 +126,8 @@ fn packages(manifest: &str) -> Vec<String> {
 fn pinned(list: &str) -> Vec<String> {
     read(list)
         .lines()
-        .filter_map(|line| Some(line.split_once("==")?.0.to_owned()))
+        .filter_map(|line| line.split_once("==")?.0.split('[').next())
+        .map(str::to_owned)
         .collect()
 }
 

@@ -21,16 +21,15 @@ pub(super) fn write(
     after: Option<&Entry>,
 ) -> Result<(), StoreError> {
     write_job(to, before, after)?;
-    let tasks = |entry: Option<&Entry>| entry.map_or_else(Vec::new, |entry| entry.tasks.clone());
-    for old in tasks(before) {
+    for old in before.iter().flat_map(|entry| &entry.tasks) {
         let new = after.and_then(|entry| entry.task(&old.id));
-        if new != Some(&old) {
-            write_task(to, Some(&old), new, &old)?;
+        if new != Some(old) {
+            write_task(to, Some(old), new, old)?;
         }
     }
-    for new in tasks(after) {
+    for new in after.iter().flat_map(|entry| &entry.tasks) {
         if before.and_then(|entry| entry.task(&new.id)).is_none() {
-            write_task(to, None, Some(&new), &new)?;
+            write_task(to, None, Some(new), new)?;
         }
     }
     let told = told(before, after);
@@ -227,6 +226,6 @@ fn files(job: &Job) -> usize {
     job.items.iter().map(|item| item.files.len()).sum()
 }
 
-fn text(record: &impl serde::Serialize) -> Result<String, StoreError> {
+pub(super) fn text(record: &impl serde::Serialize) -> Result<String, StoreError> {
     serde_json::to_string(record).map_err(unreadable)
 }

@@ -19,6 +19,8 @@ pub(super) const LEASED: usize = 2;
 pub(super) const DEAD: usize = 3;
 
 pub(super) struct Commit {
+    /// The version that the job will have.
+    pub(super) next: String,
     pub(super) keys: Vec<String>,
     pub(super) args: Vec<String>,
 }
@@ -95,13 +97,18 @@ impl Operations {
 
     fn commit(self, loaded: &Loaded) -> Commit {
         let next = format!("{:x}", fastrand::u64(..));
-        let mut args = vec![loaded.version.clone(), next, self.touched.len().to_string()];
+        let mut args = vec![
+            loaded.version.clone(),
+            next.clone(),
+            self.touched.len().to_string(),
+        ];
         for task in &self.touched {
             args.push(task.to_string());
             args.push(loaded.leases.get(task).cloned().unwrap_or_default());
         }
         args.extend(self.args);
         Commit {
+            next,
             keys: self.keys,
             args,
         }

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Redis, commit::Commit, keys::Shard, unreadable};
+use super::{Redis, changes::text, commit::Commit, keys::Shard, unreadable};
 use crate::{
     job::{Job, JobId, Task, TaskId, TaskState, Timestamp},
     store::StoreError,
@@ -71,6 +71,65 @@ impl Redis {
         self.transact_with(id, &[], Writing::Told, decide).await
     }
 
+    /// As [`transact`](Self::transact), for the holder of a lease: decided on the job as it is known here, if it is. A
+    /// task that is known as ready may be leased by now, without a new version of its job: an answer that depends on
+    /// that is no answer.
+    pub(super) async fn transact_held<T>(
+        &self,
+        id: JobId,
+        writing: Writing,
+        is_answer: impl FnOnce(&T) -> bool,
+        mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let known = self.known.take(id);
+        match self
+            .transact_on(known, writing, is_answer, &mut decide)
+            .await?
+        {
+            Some(answer) => Ok(answer),
+            None => self.transact_with(id, &[], writing, decide).await,
+        }
+    }
+
+    /// As [`transact_told`](Self::transact_told), for a job that most likely is not there yet.
+    pub(super) async fn transact_new<T>(
+        &self,
+        id: JobId,
+        mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let nothing = Loaded::nothing(self.shards.of(id), id);
+        match self
+            .transact_on(Some(nothing), Writing::Told, |_| true, &mut decide)
+            .await?
+        {
+            Some(answer) => Ok(answer),
+            None => self.transact_told(id, decide).await,
+        }
+    }
+
+    /// Decides on what may have changed meanwhile: `None` unless it was written, and so still was as it is here.
+    async fn transact_on<T>(
+        &self,
+        loaded: Option<Loaded>,
+        writing: Writing,
+        is_answer: impl FnOnce(&T) -> bool,
+        decide: impl FnOnce(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<Option<T>, StoreError> {
+        let Some(loaded) = loaded else {
+            return Ok(None);
+        };
+        let Some(now) = self.time.known(&self.known, loaded.shard) else {
+            return Ok(None);
+        };
+        let mut entry = loaded.entry.clone();
+        let decided = decide(&mut entry, now.max(loaded.newest()));
+        let Some(answer) = decided.ok().filter(is_answer) else {
+            return Ok(None);
+        };
+        let written = entry != loaded.entry && self.commit(loaded, entry, writing).await?;
+        Ok(written.then_some(answer))
+    }
+
     /// As [`transact`](Self::transact), with the progress of these items at hand.
     pub(super) async fn transact_with<T>(
         &self,
@@ -83,7 +142,15 @@ impl Redis {
             let loaded = self.load(id, items).await?;
             let mut entry = loaded.entry.clone();
             let answer = decide(&mut entry, loaded.now)?;
-            if self.commit(&loaded, entry.as_ref(), writing).await? {
+            if entry == loaded.entry {
+                let shard = loaded.shard;
+                self.known.keep(loaded);
+                if writing == Writing::Told {
+                    self.confirm(shard).await?;
+                }
+                return Ok(answer);
+            }
+            if self.commit(loaded, entry, writing).await? {
                 return Ok(answer);
             }
             // Those that met here must not meet again.
@@ -110,14 +177,12 @@ impl Redis {
         let (progress, tasks) = rest
             .split_at_checked(items.len())
             .ok_or_else(|| unreadable("no progress"))?;
-        let now = self.time.or(Timestamp(time.parse().map_err(unreadable)?));
+        let told = Timestamp(time.parse().map_err(unreadable)?);
+        self.known.hear(shard, told);
         let mut loaded = Loaded {
-            shard,
-            id,
             version: version.clone(),
-            entry: None,
-            leases: BTreeMap::new(),
-            now,
+            now: self.time.or(told),
+            ..Loaded::nothing(shard, id)
         };
         if !record.is_empty() {
             let job = serde_json::from_str(record).map_err(unreadable)?;
@@ -133,19 +198,14 @@ impl Redis {
         Ok(loaded)
     }
 
+    /// Whether it was written; then the job is known as it is now.
     async fn commit(
         &self,
-        loaded: &Loaded,
-        entry: Option<&Entry>,
+        loaded: Loaded,
+        entry: Option<Entry>,
         writing: Writing,
     ) -> Result<bool, StoreError> {
-        if entry == loaded.entry.as_ref() {
-            if writing == Writing::Told {
-                self.confirm(loaded.shard).await?;
-            }
-            return Ok(true);
-        }
-        let Commit { keys, args } = Commit::between(loaded, entry)?;
+        let Commit { next, keys, args } = Commit::between(&loaded, entry.as_ref())?;
         let mut commit = self.scripts.commit.call();
         for key in keys {
             commit.key(key);
@@ -153,10 +213,14 @@ impl Redis {
         for arg in args {
             commit.arg(arg);
         }
-        match writing {
-            Writing::Plain => self.nodes.ask(loaded.shard, commit.cmd()).await,
-            Writing::Told => self.nodes.ask_confirmed(loaded.shard, commit.cmd()).await,
+        let written = match writing {
+            Writing::Plain => self.nodes.ask(loaded.shard, commit.cmd()).await?,
+            Writing::Told => self.nodes.ask_confirmed(loaded.shard, commit.cmd()).await?,
+        };
+        if written && let Some(entry) = entry {
+            self.known.keep(loaded.then(entry, next)?);
         }
+        Ok(written)
     }
 
     /// Returns when enough replicas have all that was written to the shard until now: what is being repeated may have
@@ -172,6 +236,48 @@ impl Redis {
 }
 
 impl Loaded {
+    /// Where there is no job.
+    pub(super) fn nothing(shard: Shard, id: JobId) -> Self {
+        Self {
+            shard,
+            id,
+            version: String::new(),
+            entry: None,
+            leases: BTreeMap::new(),
+            now: Timestamp(0),
+        }
+    }
+
+    /// When the newest fact was: none may be older than the one before it.
+    fn newest(&self) -> Timestamp {
+        let facts = self.entry.as_ref().map(|entry| &entry.job.facts);
+        let newest = facts.and_then(|facts| facts.last());
+        newest.map_or(self.now, |fact| fact.at)
+    }
+
+    /// As the server has it once `entry` is written.
+    fn then(mut self, entry: Entry, version: String) -> Result<Self, StoreError> {
+        let before = self.entry.take();
+        let before = |id: &TaskId| before.as_ref().and_then(|entry| entry.task(id));
+        let mut leases = BTreeMap::new();
+        for task in &entry.tasks {
+            let TaskState::Leased(lease) = &task.state else {
+                continue;
+            };
+            let lease = match self.leases.remove(&task.id) {
+                Some(as_written) if before(&task.id) == Some(task) => as_written,
+                _ => text(lease)?,
+            };
+            leases.insert(task.id.clone(), lease);
+        }
+        Ok(Self {
+            version,
+            entry: Some(entry),
+            leases,
+            ..self
+        })
+    }
+
     /// Tasks from triples of name, record and lease.
     fn tasks(&mut self, answer: &[String]) -> Result<Vec<Task>, StoreError> {
         let mut tasks = Vec::new();

@@ -22,10 +22,12 @@ use crate::{
 };
 
 impl Redis {
-    /// Each job's leases in one transition, all jobs at once; the answers in the order asked.
+    /// Each job's leases in one transition, all jobs at once; the answers in the order asked. What depends on how far
+    /// items have come is decided on what is loaded.
     async fn each_held(
         &self,
         leases: &[Lease],
+        by_progress: bool,
         decide: impl Fn(&mut Option<Entry>, &Lease, Timestamp) -> Result<Held, StoreError> + Sync,
     ) -> Result<Vec<Held>, StoreError> {
         let mut jobs: BTreeMap<JobId, Vec<usize>> = BTreeMap::new();
@@ -34,15 +36,21 @@ impl Redis {
         }
         let decide = &decide;
         let calls = jobs.iter().map(|(id, numbers)| {
-            let items = items(numbers.iter().filter_map(|number| leases.get(*number)));
+            let leases = || numbers.iter().filter_map(|number| leases.get(*number));
+            let decide = move |entry: &mut Option<Entry>, now| {
+                let decided = leases().map(|lease| decide(entry, lease, now));
+                decided.collect::<Result<Vec<_>, _>>()
+            };
             async move {
-                self.transact_with(*id, &items, Writing::Plain, move |entry, now| {
-                    let leases = numbers.iter().filter_map(|number| leases.get(*number));
-                    leases
-                        .map(|lease| decide(entry, lease, now))
-                        .collect::<Result<Vec<_>, _>>()
-                })
-                .await
+                if by_progress {
+                    let items = items(leases());
+                    self.transact_with(*id, &items, Writing::Plain, decide)
+                        .await
+                } else {
+                    let none_lost = |held: &Vec<Held>| !held.contains(&Held::Lost);
+                    self.transact_held(*id, Writing::Plain, none_lost, decide)
+                        .await
+                }
             }
         });
         let answers = futures::future::try_join_all(calls).await?;
@@ -65,7 +73,7 @@ fn items<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> Vec<u8> {
 #[async_trait]
 impl Jobs for Redis {
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError> {
-        self.transact_told(new.id, |entry, now| {
+        self.transact_new(new.id, |entry, now| {
             transitions::create_job(entry, new.clone(), now)
         })
         .await
@@ -76,18 +84,18 @@ impl Jobs for Redis {
     }
 
     async fn start(&self, leases: &[Lease]) -> Result<Vec<Held>, StoreError> {
-        self.each_held(leases, transitions::start).await
+        self.each_held(leases, false, transitions::start).await
     }
 
     async fn extend(&self, leases: &[Lease], duration: Duration) -> Result<Vec<Held>, StoreError> {
-        self.each_held(leases, |entry, lease, now| {
+        self.each_held(leases, false, |entry, lease, now| {
             transitions::extend(entry, lease, now.after(duration))
         })
         .await
     }
 
     async fn hand_back(&self, leases: &[Lease]) -> Result<(), StoreError> {
-        self.each_held(leases, |entry, lease, now| {
+        self.each_held(leases, true, |entry, lease, now| {
             transitions::hand_back(entry, lease, now);
             Ok(Held::Lost)
         })
@@ -100,9 +108,12 @@ impl Jobs for Redis {
     }
 
     async fn complete(&self, lease: &Lease, completion: Completion) -> Result<(), StoreError> {
-        self.transact_told(lease.task.job, |entry, now| {
-            transitions::complete(entry, lease, completion.clone(), now)
-        })
+        self.transact_held(
+            lease.task.job,
+            Writing::Told,
+            |()| true,
+            |entry, now| transitions::complete(entry, lease, completion.clone(), now),
+        )
         .await
     }
 

@@ -3,10 +3,10 @@
 //!
 //! A transition is optimistic. `load.lua` reads the job with its tasks and leases in one round trip, `job/` decides
 //! on that [`entry::Entry`] here, and `commit.lua` writes the difference (`changes`) if the job's version and the
-//! touched tasks' leases are what was loaded; else it is loaded and decided anew. So no rule of `job/` is written a
-//! second time in Lua, where no property test would reach it; only the place of a ready task is computed on the
-//! server, since it depends on other jobs. `reserve.lua` alone changes tasks without their job: that a ready task may
-//! be leased is what being in the set of ready ones says.
+//! touched tasks' leases are what was loaded; else it is loaded and decided anew. A job that is `known` is not loaded at
+//! first. So no rule of `job/` is written a second time in Lua, where no property test would reach it; only the place
+//! of a ready task is computed on the server, since it depends on other jobs. `reserve.lua` alone changes tasks without
+//! their job: that a ready task may be leased is what being in the set of ready ones says.
 //!
 //! Every key that a script touches is passed to it and carries its shard's tag. No step changes two shards: lists and
 //! sums are read from all of them and merged. The order of service is fair within a shard and close to it over all.
@@ -19,6 +19,7 @@ mod copying;
 mod entry;
 mod jobs;
 mod keys;
+mod known;
 mod live;
 mod nodes;
 mod open;
@@ -36,7 +37,13 @@ mod transitions;
 
 use std::sync::Arc;
 
-use self::{keys::Shards, live::Live, nodes::Nodes, script::Scripts};
+use self::{
+    keys::{Shard, Shards},
+    known::Known,
+    live::Live,
+    nodes::Nodes,
+    script::Scripts,
+};
 use crate::{
     clock::Clock,
     job::{RetryPolicy, Timestamp},
@@ -53,6 +60,7 @@ struct Redis {
     shards: Shards,
     time: Time,
     retry: RetryPolicy,
+    known: Known,
     live: Live,
 }
 
@@ -71,6 +79,14 @@ impl Time {
         match self {
             Self::Server => String::new(),
             Self::Given(clock) => clock.now().0.to_string(),
+        }
+    }
+
+    /// The time now, if it is known without asking.
+    fn known(&self, known: &Known, shard: Shard) -> Option<Timestamp> {
+        match self {
+            Self::Server => known.time(shard),
+            Self::Given(clock) => Some(clock.now()),
         }
     }
 

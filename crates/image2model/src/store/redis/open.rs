@@ -7,6 +7,7 @@ use redis::{cmd, streams::StreamRangeReply};
 use super::{
     Redis, Time,
     keys::{Shard, Shards},
+    known::Known,
     live::{Live, end, end_of},
     nodes::{Acks, Address, Certificates, Nodes, Rules},
     rights,
@@ -153,6 +154,7 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
         shards,
         time: settings.time,
         retry: settings.retry,
+        known: Known::default(),
     };
     let condition = redis.stand().await.map_err(unusable)?;
     tracing::info!("the store: {}", condition.promise);

@@ -1,24 +1,24 @@
 //! Ready tasks to workers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use redis::{FromRedisValue, Value, cmd};
 
 use super::{
     Redis,
-    entry::task,
+    entry::{Entry, Loaded, task},
     keys::{Shard, lane_name},
     unreadable,
 };
 use crate::{
-    job::{Lease, Timestamp, transition},
+    job::{Job, JobId, Lease, LeaseState, Task, TaskId, TaskState, Timestamp},
     store::{Reserve, Reserved, StoreError},
 };
 
 /// What the shards have for one queue and lane.
 struct Look {
-    /// How many of the first tasks lie in each shard.
-    shares: BTreeMap<Shard, usize>,
+    /// The jobs of the first tasks, by the shard that they lie in.
+    shares: BTreeMap<Shard, Vec<JobId>>,
     /// The highest score that any shard has handed out.
     served: f64,
 }
@@ -35,11 +35,16 @@ impl Redis {
     ) -> Result<Vec<Reserved>, StoreError> {
         let shards: Vec<_> = self.shards.all().collect();
         if let [only] = shards.as_slice() {
-            return self.reserve_from(&[(*only, ask.limit)], ask, 0.0).await;
+            return self
+                .reserve_from(&[(*only, ask.limit, &[])], ask, 0.0)
+                .await;
         }
         let Look { shares, served } = self.look(&shards, ask).await?;
-        let seen: usize = shares.values().sum();
-        let shares: Vec<_> = shares.into_iter().collect();
+        let seen: usize = shares.values().map(Vec::len).sum();
+        let shares: Vec<Share<'_>> = shares
+            .iter()
+            .map(|(shard, jobs)| (*shard, jobs.len(), jobs.as_slice()))
+            .collect();
         let mut reserved = self.reserve_from(&shares, ask, served).await?;
         if reserved.len() == seen {
             return Ok(reserved);
@@ -48,7 +53,8 @@ impl Redis {
         for shard in shards.iter().cycle().skip(first).take(shards.len()) {
             let rest = ask.limit - reserved.len();
             if rest > 0 {
-                reserved.extend(self.reserve_from(&[(*shard, rest)], ask, served).await?);
+                let share = [(*shard, rest, [].as_slice())];
+                reserved.extend(self.reserve_from(&share, ask, served).await?);
             }
         }
         Ok(reserved)
@@ -82,28 +88,28 @@ impl Redis {
         let served: Vec<Option<f64>> = given(served)?;
         let mut first: Vec<_> = shards
             .iter()
-            .zip(heads)
-            .flat_map(|(shard, head)| head.into_iter().map(|(_, score)| (score, *shard)))
+            .zip(&heads)
+            .flat_map(|(shard, head)| head.iter().map(|(place, score)| (*score, *shard, place)))
             .collect();
-        first.sort_by(|(a, _), (b, _)| a.total_cmp(b));
-        let mut shares = BTreeMap::new();
-        for (_, shard) in first.into_iter().take(ask.limit) {
-            *shares.entry(shard).or_default() += 1;
+        first.sort_by(|(a, ..), (b, ..)| a.total_cmp(b));
+        let mut shares: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for (_, shard, place) in first.into_iter().take(ask.limit) {
+            shares.entry(shard).or_default().push(job_at(place)?);
         }
         let served = served.into_iter().flatten().fold(0.0, f64::max);
         Ok(Look { shares, served })
     }
 
-    /// So many of each of these shards, as far as they have them and can be reached: what some shards hand out must
-    /// not be lost with the others.
+    /// So much of each of these shards, as far as they have it and can be reached: what some shards hand out must not
+    /// be lost with the others.
     async fn reserve_from(
         &self,
-        shares: &[(Shard, usize)],
+        shares: &[Share<'_>],
         ask: &Reserve,
         served: f64,
     ) -> Result<Vec<Reserved>, StoreError> {
         let worker = serde_json::to_string(&ask.worker).map_err(unreadable)?;
-        let call = |(shard, share): &(Shard, usize)| {
+        let call = |(shard, share, jobs): &Share<'_>| {
             let lane = |set| shard.lane(set, ask.queue, &ask.lane);
             let mut reserve = self.scripts.reserve.call();
             for key in ["tasks", "leases", "served"] {
@@ -111,6 +117,9 @@ impl Redis {
             }
             for set in ["ready", "leased", "age", "flows"] {
                 reserve.key(lane(set));
+            }
+            for job in jobs.iter().collect::<BTreeSet<_>>() {
+                reserve.key(shard.job(*job));
             }
             reserve
                 .arg(lane_name(ask.queue, &ask.lane))
@@ -124,19 +133,81 @@ impl Redis {
             (*shard, reserve.cmd())
         };
         let calls = shares.iter().map(call).collect();
-        let answers: Vec<Option<Vec<String>>> = self.nodes.ask_once(calls).await?;
+        let answers: Vec<Option<Answer>> = self.nodes.ask_once(calls).await?;
         let mut all = Vec::new();
-        for answer in answers.iter().flatten() {
-            let [until, tasks @ ..] = answer.as_slice() else {
-                return Err(unreadable("no time"));
-            };
-            let until = Timestamp(until.parse().map_err(unreadable)?);
-            for pair in tasks.chunks_exact(2) {
-                all.push(reserved(pair, ask, until)?);
+        for ((shard, ..), answer) in shares.iter().zip(answers) {
+            if let Some(answer) = answer {
+                all.extend(self.handed_out(*shard, answer)?);
             }
         }
         Ok(all)
     }
+
+    /// Keeps what was read of the jobs.
+    fn handed_out(
+        &self,
+        shard: Shard,
+        (now, leased, jobs): Answer,
+    ) -> Result<Vec<Reserved>, StoreError> {
+        self.known.hear(shard, Timestamp(now));
+        let tasks: Vec<_> = leased
+            .iter()
+            .map(|(record, lease)| task(record, Some(lease)))
+            .collect::<Result<_, _>>()?;
+        let leases = tasks.iter().zip(leased.iter().map(|(_, lease)| lease));
+        for task in &tasks {
+            // As it was known it had the task among the ready ones.
+            self.known.take(task.id.job);
+        }
+        for job in jobs {
+            self.known.keep(loaded(shard, job, &leases)?);
+        }
+        tasks.into_iter().map(reserved).collect()
+    }
+}
+
+/// What is asked of a shard: so many tasks. Of these jobs all is read that their tasks' transitions are decided on,
+/// where one of their tasks is handed out.
+type Share<'a> = (Shard, usize, &'a [JobId]);
+
+/// The time, record and lease of each task, and the jobs.
+type Answer = (i64, Vec<(String, String)>, Vec<JobRead>);
+
+/// A job's version and record, and id, record and lease of each task; the last two are left out of those handed out.
+type JobRead = (String, String, Vec<(String, String, String)>);
+
+/// As if it had been loaded once its tasks were leased.
+fn loaded<'a>(
+    shard: Shard,
+    (version, record, tasks): JobRead,
+    leased: &(impl Iterator<Item = (&'a Task, &'a String)> + Clone),
+) -> Result<Loaded, StoreError> {
+    let job: Job = serde_json::from_str(&record).map_err(unreadable)?;
+    let mut loaded = Loaded {
+        version,
+        ..Loaded::nothing(shard, job.id)
+    };
+    let mut read = Vec::with_capacity(tasks.len());
+    for (id, record, lease) in tasks {
+        let id: TaskId = id.parse().map_err(unreadable)?;
+        let (task, lease) = match leased.clone().find(|(task, _)| task.id == id) {
+            Some((task, lease)) => (task.clone(), lease.clone()),
+            None => (
+                task(&record, Some(&lease).filter(|lease| !lease.is_empty()))?,
+                lease,
+            ),
+        };
+        if !lease.is_empty() {
+            loaded.leases.insert(id, lease);
+        }
+        read.push(task);
+    }
+    loaded.entry = Some(Entry {
+        job,
+        tasks: read,
+        progress: BTreeMap::new(),
+    });
+    Ok(loaded)
 }
 
 /// Answers of some kind; those that did not come are as if there was nothing.
@@ -147,12 +218,19 @@ fn given<T: FromRedisValue + Default>(answers: Vec<Option<Value>>) -> Result<Vec
     all.map_err(unreadable)
 }
 
-fn reserved(pair: &[String], ask: &Reserve, until: Timestamp) -> Result<Reserved, StoreError> {
-    let [record, token] = pair else {
-        return Err(unreadable("half a task"));
+/// The job of the task at a place among the ready ones.
+fn job_at(place: &str) -> Result<JobId, StoreError> {
+    let (_, id) = place
+        .split_once(' ')
+        .ok_or_else(|| unreadable("half a place"))?;
+    let id: TaskId = id.parse().map_err(unreadable)?;
+    Ok(id.job)
+}
+
+fn reserved(task: Task) -> Result<Reserved, StoreError> {
+    let TaskState::Leased(LeaseState { token, .. }) = &task.state else {
+        return Err(unreadable("a reserved task is not leased"));
     };
-    let mut task = task(record, None)?;
-    transition::reserve(&mut task, ask.worker.clone(), token.clone(), until)?;
     let lease = Lease {
         task: task.id.clone(),
         token: token.clone(),

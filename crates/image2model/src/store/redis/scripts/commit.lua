@@ -11,6 +11,8 @@
 local JOB, TASKS, LEASES, PLACES, PLACE = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local SERVED, LANES, NEWS = KEYS[6], KEYS[7], KEYS[10]
 local next_arg = 0
+-- What the job's version will be, and whether that is written.
+local version, counted
 
 local function arg()
     next_arg = next_arg + 1
@@ -28,8 +30,7 @@ local function place(id)
     return string.match(kept, ':(.*)'), string.match(kept, '^%d+') .. ' ' .. id
 end
 
-local function make_ready(lane, id, enqueued)
-    local score, member = place(id)
+local function make_ready(lane, id, enqueued, score, member)
     redis.call('ZADD', lane.ready, score, member)
     redis.call('ZADD', lane.age, enqueued, id)
 end
@@ -38,10 +39,12 @@ local operations = {
     -- The record and the names of all its tasks.
     job = function()
         local record, tasks = arg(), arg()
-        redis.call('HSET', JOB, 'job', record, 'tasks', tasks)
+        redis.call('HSET', JOB, 'v', version, 'job', record, 'tasks', tasks)
+        counted = true
     end,
     delete = function()
         redis.call('DEL', JOB)
+        counted = true
     end,
     put = function()
         local id, record = arg(), arg()
@@ -60,14 +63,15 @@ local operations = {
         local last = tonumber(redis.call('ZSCORE', lane.flows, flow) or served)
         local score = string.format('%.17g', math.max(last, served) + 1 / weight)
         redis.call('ZADD', lane.flows, score, flow)
-        redis.call('HSET', PLACES, id, string.format('%016d:%s', redis.call('INCR', PLACE), score))
+        local number = string.format('%016d', redis.call('INCR', PLACE))
+        redis.call('HSET', PLACES, id, number .. ':' .. score)
         redis.call('SADD', LANES, name)
-        make_ready(lane, id, enqueued)
+        make_ready(lane, id, enqueued, score, number .. ' ' .. id)
     end,
     -- Back to the place that it had.
     ready = function()
         local lane, id, enqueued = lane(), arg(), arg()
-        make_ready(lane, id, enqueued)
+        make_ready(lane, id, enqueued, place(id))
     end,
     unready = function()
         local lane, id = lane(), arg()
@@ -99,10 +103,11 @@ local operations = {
     end,
 }
 
-local version, expected, next_version = redis.call('HGET', JOB, 'v') or '', arg(), arg()
-if version == next_version then
+local known, expected = redis.call('HGET', JOB, 'v') or '', arg()
+version = arg()
+if known == version then
     return 1
-elseif version ~= expected then
+elseif known ~= expected then
     return 0
 end
 for _ = 1, tonumber(arg()) do
@@ -114,7 +119,7 @@ end
 while next_arg < #ARGV do
     operations[arg()]()
 end
-if redis.call('EXISTS', JOB) == 1 then
-    redis.call('HSET', JOB, 'v', next_version)
+if not counted then
+    redis.call('HSET', JOB, 'v', version)
 end
 return 1
