@@ -13,6 +13,8 @@ mod peers;
 #[expect(
     dead_code,
     unused_imports,
+    clippy::panic,
+    clippy::print_stdout,
     clippy::unwrap_used,
     reason = "the tests' own server, which a bench only starts"
 )]

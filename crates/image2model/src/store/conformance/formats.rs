@@ -1,4 +1,4 @@
-use super::{Fixture, LEASE, completion, failure, told_beyond};
+use super::{Fixture, LEASE, completion, failure, heard_the_end, told_beyond};
 use crate::{
     job::{JobId, Queue, TaskState, transition::Retry},
     store::StoreError,
@@ -72,8 +72,9 @@ pub(crate) async fn a_given_up_format_is_tried_anew(it: Fixture) {
 }
 
 pub(crate) async fn what_becomes_of_a_format_is_told(it: Fixture) {
-    let id = it.completed().await;
     let mut watch = it.jobs().watch();
+    let id = it.completed().await;
+    heard_the_end(&mut watch, id).await;
     let request = async || it.jobs().request_format(id.item(1), "stl").await.unwrap();
 
     request().await;

@@ -33,8 +33,8 @@ use super::{Created, Jobs, News, Reserve, Reserved, Store};
 use crate::{
     clock::Clock,
     job::{
-        FileRecord, Flow, Job, JobId, Lane, Lease, Notice, Owner, Priority, Queue, TaskId,
-        Timestamp, Work, WorkerId,
+        FactKind, FileRecord, Flow, Job, JobId, Lane, Lease, Notice, Owner, Priority, Queue,
+        TaskId, Timestamp, Work, WorkerId,
         transition::{Completion, Failure, NewItem, NewJob, Retry},
     },
 };
@@ -286,6 +286,19 @@ fn generate(job: JobId, item: u8) -> TaskId {
     TaskId {
         job,
         work: Work::Generate { item },
+    }
+}
+
+/// Takes in the news up to a job's end: they may come later than what they tell of.
+async fn heard_the_end(watch: &mut broadcast::Receiver<News>, id: JobId) {
+    loop {
+        let piece = tokio::time::timeout(Duration::from_secs(10), watch.recv()).await;
+        if let News::Facts { job, facts, .. } = piece.expect("news in time").unwrap()
+            && job == id
+            && matches!(facts.last().unwrap().kind, FactKind::Ended { .. })
+        {
+            return;
+        }
     }
 }
 

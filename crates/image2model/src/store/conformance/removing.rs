@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Fixture, completion, failure, told_beyond};
+use super::{Fixture, completion, failure, heard_the_end, told_beyond};
 use crate::{
     job::{JobId, Owner, Queue, Timestamp, transition::Retry},
     store::StoreError,
@@ -92,8 +92,9 @@ pub(crate) async fn a_removal_that_died_is_done_again(it: Fixture) {
 }
 
 pub(crate) async fn a_removal_is_told(it: Fixture) {
-    let id = it.completed().await;
     let mut watch = it.jobs().watch();
+    let id = it.completed().await;
+    heard_the_end(&mut watch, id).await;
     it.jobs().request_removal(id).await.unwrap();
     let lease = it.begin_from(QUEUE).await;
     assert!(watch.is_empty(), "it is still there");
