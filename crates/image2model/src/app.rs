@@ -15,7 +15,7 @@ use crate::{
     artifacts::Artifacts,
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
-    config::{Config, StoreSettings},
+    config::{Config, Keep, StoreSettings},
     http::{self, Surface},
     job::Queue,
     job::RetryPolicy,
@@ -229,8 +229,15 @@ pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow
             config.data_dir.display()
         );
     }
-    Ok(store::redis::open(redis_settings(&config.store, retry)?).await?)
+    let mut settings = redis_settings(&config.store, retry)?;
+    if let Keep::Hours(hours) = config.results.without_a_disk().keep {
+        settings.vanishes_after = Some(Duration::from_secs(3600 * u64::from(hours)) + NET);
+    }
+    Ok(store::redis::open(settings).await?)
 }
+
+/// How much longer than its results a job's record stays, should nobody remove it.
+const NET: Duration = Duration::from_secs(86_400);
 
 fn redis_settings(
     store: &StoreSettings,

@@ -80,7 +80,11 @@ pub(super) async fn retain_once(worker: &Worker) -> Result<usize, StoreError> {
     };
     let old = worker.store.jobs.removable(ended_before, limit).await?;
     for id in &old {
-        worker.store.jobs.request_removal(*id).await?;
+        match worker.store.jobs.request_removal(*id).await {
+            // Another was quicker, or it has vanished by itself.
+            Ok(()) | Err(StoreError::NotFound) => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(old.len())
 }

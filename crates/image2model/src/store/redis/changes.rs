@@ -5,7 +5,7 @@ use super::{
     entry::Entry,
     keys::lane_name,
     live::Told,
-    unreadable,
+    record, unreadable,
 };
 use crate::{
     job::{Job, Task, TaskState, Work},
@@ -60,7 +60,14 @@ fn write_job(
     if let Some(new) = after
         && (before.map(|old| &old.job) != Some(&new.job) || names(before) != names(after))
     {
-        to.add(["job", &text(&new.job)?, &names(after)]);
+        to.add_job(record::write(&new.job)?, &names(after));
+    }
+    let ended = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.job.ended.is_some());
+    if let Some(after_end) = to.vanishes_after
+        && ended(after)
+        && !ended(before)
+    {
+        to.add(["expire", &after_end.as_secs().to_string()]);
     }
     match (removable(before), removable(after)) {
         (None, Some(at)) => to.add(["add", &ENDED.to_string(), &at.to_string(), &id]),

@@ -1,5 +1,7 @@
 //! Keys and arguments of `commit.lua`: what was loaded, and the operations that lead from there.
 
+use std::time::Duration;
+
 use super::{
     changes,
     entry::{Entry, Loaded},
@@ -22,13 +24,18 @@ pub(super) struct Commit {
     /// The version that the job will have.
     pub(super) next: String,
     pub(super) keys: Vec<String>,
-    pub(super) args: Vec<String>,
+    pub(super) args: Vec<Vec<u8>>,
 }
 
 impl Commit {
     /// From what was loaded to what was decided.
-    pub(super) fn between(loaded: &Loaded, after: Option<&Entry>) -> Result<Self, StoreError> {
+    pub(super) fn between(
+        loaded: &Loaded,
+        after: Option<&Entry>,
+        vanishes_after: Option<Duration>,
+    ) -> Result<Self, StoreError> {
         let mut operations = Operations::new(loaded, after);
+        operations.vanishes_after = vanishes_after;
         changes::write(&mut operations, loaded.entry.as_ref(), after)?;
         Ok(operations.commit(loaded))
     }
@@ -37,10 +44,12 @@ impl Commit {
 /// Operations as they are collected.
 pub(super) struct Operations {
     pub(super) shard: Shard,
+    /// How long after its end a job vanishes that nobody has removed.
+    pub(super) vanishes_after: Option<Duration>,
     keys: Vec<String>,
     lanes: Vec<(Queue, Lane, usize)>,
     touched: Vec<TaskId>,
-    args: Vec<String>,
+    args: Vec<Vec<u8>>,
 }
 
 impl Operations {
@@ -59,6 +68,7 @@ impl Operations {
         keys.extend([shard.owner(&owner), shard.key("news")]);
         Self {
             shard,
+            vanishes_after: None,
             keys,
             lanes: Vec::new(),
             touched: Vec::new(),
@@ -68,7 +78,14 @@ impl Operations {
 
     /// Adds an operation.
     pub(super) fn add<const N: usize>(&mut self, words: [&str; N]) {
-        self.args.extend(words.map(str::to_owned));
+        self.args.extend(words.map(|word| word.as_bytes().to_vec()));
+    }
+
+    /// Adds the writing of the job's record and the names of all its tasks.
+    pub(super) fn add_job(&mut self, record: Vec<u8>, tasks: &str) {
+        self.add(["job"]);
+        self.args.push(record);
+        self.add([tasks]);
     }
 
     /// The task's lease must be what it was.
@@ -97,15 +114,16 @@ impl Operations {
 
     fn commit(self, loaded: &Loaded) -> Commit {
         let next = format!("{:x}", fastrand::u64(..));
-        let mut args = vec![
+        let mut words = vec![
             loaded.version.clone(),
             next.clone(),
             self.touched.len().to_string(),
         ];
         for task in &self.touched {
-            args.push(task.to_string());
-            args.push(loaded.leases.get(task).cloned().unwrap_or_default());
+            words.push(task.to_string());
+            words.push(loaded.leases.get(task).cloned().unwrap_or_default());
         }
+        let mut args: Vec<_> = words.into_iter().map(String::into_bytes).collect();
         args.extend(self.args);
         Commit {
             next,

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use super::{Redis, changes::text, commit::Commit, keys::Shard, unreadable};
+use super::{Redis, changes::text, commit::Commit, keys::Shard, record, unreadable};
 use crate::{
     job::{Job, JobId, Task, TaskId, TaskState, Timestamp},
     store::StoreError,
@@ -38,6 +38,12 @@ pub(super) enum Writing {
     Plain,
     Told,
 }
+
+/// A task's name, record and lease; the last is empty where there is none.
+pub(super) type TaskRead = (String, String, String);
+
+/// Time, version, record, progress and tasks.
+type Answer = (i64, String, Vec<u8>, Vec<String>, Vec<TaskRead>);
 
 /// What the server had at one moment.
 pub(super) struct Loaded {
@@ -170,28 +176,21 @@ impl Redis {
         for item in items {
             load.key(shard.progress(id, *item));
         }
-        let answer: Vec<String> = self.nodes.ask(shard, load.cmd()).await?;
-        let [time, version, record, rest @ ..] = answer.as_slice() else {
-            return Err(unreadable("no time"));
-        };
-        let (progress, tasks) = rest
-            .split_at_checked(items.len())
-            .ok_or_else(|| unreadable("no progress"))?;
-        let told = Timestamp(time.parse().map_err(unreadable)?);
+        let (time, version, record, progress, tasks): Answer =
+            self.nodes.ask(shard, load.cmd()).await?;
+        let told = Timestamp(time);
         self.known.hear(shard, told);
         let mut loaded = Loaded {
-            version: version.clone(),
+            version,
             now: self.time.or(told),
             ..Loaded::nothing(shard, id)
         };
         if !record.is_empty() {
-            let job = serde_json::from_str(record).map_err(unreadable)?;
-            let tasks = loaded.tasks(tasks)?;
-            let known = items.iter().zip(progress);
+            let known = items.iter().zip(&progress);
             let progress = known.filter_map(|(item, kept)| Some((*item, percent(kept)?)));
             loaded.entry = Some(Entry {
-                job,
-                tasks,
+                job: record::read(&record)?,
+                tasks: loaded.tasks(&tasks)?,
                 progress: progress.collect(),
             });
         }
@@ -205,7 +204,8 @@ impl Redis {
         entry: Option<Entry>,
         writing: Writing,
     ) -> Result<bool, StoreError> {
-        let Commit { next, keys, args } = Commit::between(&loaded, entry.as_ref())?;
+        let Commit { next, keys, args } =
+            Commit::between(&loaded, entry.as_ref(), self.vanishes_after)?;
         let mut commit = self.scripts.commit.call();
         for key in keys {
             commit.key(key);
@@ -278,11 +278,10 @@ impl Loaded {
         })
     }
 
-    /// Tasks from triples of name, record and lease.
-    fn tasks(&mut self, answer: &[String]) -> Result<Vec<Task>, StoreError> {
-        let mut tasks = Vec::new();
-        for triple in answer.chunks_exact(3) {
-            let [_, record, lease] = triple else { continue };
+    /// Tasks as they were read, with their leases.
+    fn tasks(&mut self, read: &[TaskRead]) -> Result<Vec<Task>, StoreError> {
+        let mut tasks = Vec::with_capacity(read.len());
+        for (_, record, lease) in read {
             let task = task(record, Some(lease).filter(|lease| !lease.is_empty()))?;
             if !lease.is_empty() {
                 self.leases.insert(task.id.clone(), lease.clone());

@@ -199,7 +199,11 @@ impl Jobs for Redis {
     }
 
     async fn request_removal(&self, id: JobId) -> Result<(), StoreError> {
-        self.transact(id, transitions::request_removal).await
+        let asked = self.transact(id, transitions::request_removal).await;
+        if asked == Err(StoreError::NotFound) {
+            self.forget_vanished(id).await?;
+        }
+        asked
     }
 
     async fn removed(&self, lease: &Lease) -> Result<(), StoreError> {

@@ -27,6 +27,7 @@ mod presence;
 mod progress;
 mod queries;
 mod queues;
+mod record;
 mod reserve;
 mod rights;
 mod script;
@@ -35,7 +36,7 @@ mod sweep;
 pub(super) mod tests;
 mod transitions;
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use self::{
     keys::{Shard, Shards},
@@ -60,6 +61,8 @@ struct Redis {
     shards: Shards,
     time: Time,
     retry: RetryPolicy,
+    /// How long after its end a job vanishes that nobody has removed.
+    vanishes_after: Option<Duration>,
     known: Known,
     live: Live,
 }

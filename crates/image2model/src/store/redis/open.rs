@@ -47,6 +47,8 @@ pub struct Settings {
     pub ack_timeout: Duration,
     /// Whether a cluster is served of whose slots some are nobody's.
     pub skip_full_coverage_check: bool,
+    /// How long after its end a job vanishes that nobody has removed, by its key's expiry; never where it is `None`.
+    pub vanishes_after: Option<Duration>,
     pub time: Time,
     pub retry: RetryPolicy,
 }
@@ -65,6 +67,7 @@ impl Settings {
             replica_acks: 0,
             ack_timeout: Duration::from_secs(2),
             skip_full_coverage_check: true,
+            vanishes_after: None,
             time: Time::Server,
             retry,
         }
@@ -154,6 +157,7 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
         shards,
         time: settings.time,
         retry: settings.retry,
+        vanishes_after: settings.vanishes_after,
         known: Known::default(),
     };
     let condition = redis.stand().await.map_err(unusable)?;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use redis::{Cmd, cmd};
 
-use super::{Redis, unreadable};
+use super::{Redis, record, unreadable};
 use crate::{
     job::{FileRecord, Job, JobId, Owner, Task, TaskId, Timestamp},
     store::{Cursor, Page, StoreError},
@@ -26,8 +26,8 @@ impl Redis {
             let shard = self.shards.of(*id);
             (shard, cmd("HGET").arg(shard.job(*id)).arg("job").take())
         });
-        let records: Vec<Option<String>> = self.nodes.ask_all(read.collect()).await?;
-        let parse = |record: String| serde_json::from_str(&record).map_err(unreadable);
+        let records: Vec<Option<Vec<u8>>> = self.nodes.ask_all(read.collect()).await?;
+        let parse = |record: Vec<u8>| record::read(&record);
         records
             .into_iter()
             .map(|record| record.map(parse).transpose())
@@ -56,9 +56,28 @@ impl Redis {
             id: *id,
         });
         let ids: Vec<_> = found.into_iter().map(|(_, id)| id).collect();
-        // One that was removed since is not there any more.
-        let jobs = self.many(&ids).await?.into_iter().flatten().collect();
+        // One that was removed since, or has vanished, is not there any more.
+        let jobs = self.many(&ids).await?;
+        let gone = ids.iter().zip(&jobs).filter(|(_, job)| job.is_none());
+        let forget = gone.map(|(id, _)| {
+            let shard = self.shards.of(*id);
+            let mut forget = cmd("ZREM");
+            (
+                shard,
+                forget.arg(shard.owner(owner)).arg(id.to_string()).take(),
+            )
+        });
+        self.nodes.ask_all::<()>(forget.collect()).await?;
+        let jobs = jobs.into_iter().flatten().collect();
         Ok(Page { jobs, next })
+    }
+
+    /// Takes a job that has vanished by itself off the list of those to be removed.
+    pub(super) async fn forget_vanished(&self, id: JobId) -> Result<(), StoreError> {
+        let shard = self.shards.of(id);
+        let mut forget = cmd("ZREM");
+        forget.arg(shard.key("ended")).arg(id.to_string());
+        self.nodes.ask(shard, forget).await
     }
 
     /// Up to `limit` of each shard's jobs after the cursor, without order.

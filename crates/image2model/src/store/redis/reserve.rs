@@ -6,12 +6,12 @@ use redis::{FromRedisValue, Value, cmd};
 
 use super::{
     Redis,
-    entry::{Entry, Loaded, task},
+    entry::{Entry, Loaded, TaskRead, task},
     keys::{Shard, lane_name},
-    unreadable,
+    record, unreadable,
 };
 use crate::{
-    job::{Job, JobId, Lease, LeaseState, Task, TaskId, TaskState, Timestamp},
+    job::{JobId, Lease, LeaseState, Task, TaskId, TaskState, Timestamp},
     store::{Reserve, Reserved, StoreError},
 };
 
@@ -174,7 +174,7 @@ type Share<'a> = (Shard, usize, &'a [JobId]);
 type Answer = (i64, Vec<(String, String)>, Vec<JobRead>);
 
 /// A job's version and record, and id, record and lease of each task; the last two are left out of those handed out.
-type JobRead = (String, String, Vec<(String, String, String)>);
+type JobRead = (String, Vec<u8>, Vec<TaskRead>);
 
 /// As if it had been loaded once its tasks were leased.
 fn loaded<'a>(
@@ -182,7 +182,7 @@ fn loaded<'a>(
     (version, record, tasks): JobRead,
     leased: &(impl Iterator<Item = (&'a Task, &'a String)> + Clone),
 ) -> Result<Loaded, StoreError> {
-    let job: Job = serde_json::from_str(&record).map_err(unreadable)?;
+    let job = record::read(&record)?;
     let mut loaded = Loaded {
         version,
         ..Loaded::nothing(shard, job.id)

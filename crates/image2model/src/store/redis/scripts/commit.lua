@@ -42,6 +42,9 @@ local operations = {
         redis.call('HSET', JOB, 'v', version, 'job', record, 'tasks', tasks)
         counted = true
     end,
+    expire = function()
+        redis.call('EXPIRE', JOB, arg())
+    end,
     delete = function()
         redis.call('DEL', JOB)
         counted = true
