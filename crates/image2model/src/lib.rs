@@ -12,3 +12,16 @@ pub mod provider;
 pub mod service;
 pub mod store;
 pub mod worker;
+
+/// Half the CPU time of a small job goes with the system's allocator, and glibc's gives what one thread has freed to no
+/// other: a server's memory would grow with every thread that has ever worked.
+#[cfg(not(target_env = "msvc"))]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// A few heaps for all threads, and what is free goes back to the system within a second.
+#[cfg(not(target_env = "msvc"))]
+#[unsafe(export_name = "_rjem_malloc_conf")]
+#[expect(unsafe_code, reason = "jemalloc reads its settings from this name")]
+pub static ALLOCATOR_SETTINGS: &[u8] =
+    b"narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
