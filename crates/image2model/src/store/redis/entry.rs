@@ -37,6 +37,10 @@ impl Entry {
 pub(super) enum Writing {
     Plain,
     Told,
+    /// As `Told`, but of new work, which a server whose memory is full refuses.
+    New,
+    /// As `Plain`, of one of many jobs at once: a server that is gone is not waited for where there are others.
+    OneOfMany,
 }
 
 /// What the server had at one moment.
@@ -71,6 +75,15 @@ impl Redis {
         self.transact_with(id, &[], Writing::Told, decide).await
     }
 
+    /// As [`transact_told`](Self::transact_told), of new work.
+    pub(super) async fn transact_new<T>(
+        &self,
+        id: JobId,
+        decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        self.transact_with(id, &[], Writing::New, decide).await
+    }
+
     /// As [`transact`](Self::transact), with the progress of these items at hand.
     pub(super) async fn transact_with<T>(
         &self,
@@ -80,7 +93,7 @@ impl Redis {
         mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         for round in 0..ROUNDS {
-            let loaded = self.load(id, items).await?;
+            let loaded = self.load_for(id, items, writing).await?;
             let mut entry = loaded.entry.clone();
             let answer = decide(&mut entry, loaded.now)?;
             if self.commit(&loaded, entry.as_ref(), writing).await? {
@@ -94,7 +107,16 @@ impl Redis {
         Err(StoreError::Unavailable(why.to_owned()))
     }
 
-    pub(super) async fn load(&self, id: JobId, items: &[u8]) -> Result<Loaded, StoreError> {
+    pub(super) async fn load(&self, id: JobId) -> Result<Loaded, StoreError> {
+        self.load_for(id, &[], Writing::Plain).await
+    }
+
+    async fn load_for(
+        &self,
+        id: JobId,
+        items: &[u8],
+        writing: Writing,
+    ) -> Result<Loaded, StoreError> {
         let shard = self.shards.of(id);
         let mut load = self.scripts.load.call();
         load.key(shard.job(id))
@@ -103,7 +125,10 @@ impl Redis {
         for item in items {
             load.key(shard.progress(id, *item));
         }
-        let answer: Vec<String> = self.nodes.ask(shard, load.cmd()).await?;
+        let answer: Vec<String> = match writing {
+            Writing::OneOfMany => self.nodes.ask_if_there(shard, load.cmd()).await?,
+            _ => self.nodes.ask(shard, load.cmd()).await?,
+        };
         let [time, version, record, rest @ ..] = answer.as_slice() else {
             return Err(unreadable("no time"));
         };
@@ -140,22 +165,28 @@ impl Redis {
         writing: Writing,
     ) -> Result<bool, StoreError> {
         if entry == loaded.entry.as_ref() {
-            if writing == Writing::Told {
+            if matches!(writing, Writing::Told | Writing::New) {
                 self.confirm(loaded.shard).await?;
             }
             return Ok(true);
         }
         let Commit { keys, args } = Commit::between(loaded, entry)?;
-        let mut commit = self.scripts.commit.call();
+        let script = match writing {
+            Writing::New => &self.scripts.commit,
+            _ => &self.scripts.commit_anyway,
+        };
+        let mut commit = script.call();
         for key in keys {
             commit.key(key);
         }
         for arg in args {
             commit.arg(arg);
         }
+        let (shard, commit) = (loaded.shard, commit.cmd());
         match writing {
-            Writing::Plain => self.nodes.ask(loaded.shard, commit.cmd()).await,
-            Writing::Told => self.nodes.ask_confirmed(loaded.shard, commit.cmd()).await,
+            Writing::Plain => self.nodes.ask(shard, commit).await,
+            Writing::OneOfMany => self.nodes.ask_if_there(shard, commit).await,
+            Writing::Told | Writing::New => self.nodes.ask_confirmed(shard, commit).await,
         }
     }
 

@@ -22,7 +22,8 @@ use crate::{
 };
 
 impl Redis {
-    /// Each job's leases in one transition, all jobs at once; the answers in the order asked.
+    /// Each job's leases in one transition, all jobs at once; the answers in the order asked. Leases on a server that is
+    /// gone are unknown, unless all are.
     async fn each_held(
         &self,
         leases: &[Lease],
@@ -36,7 +37,7 @@ impl Redis {
         let calls = jobs.iter().map(|(id, numbers)| {
             let items = items(numbers.iter().filter_map(|number| leases.get(*number)));
             async move {
-                self.transact_with(*id, &items, Writing::Plain, move |entry, now| {
+                self.transact_with(*id, &items, Writing::OneOfMany, move |entry, now| {
                     let leases = numbers.iter().filter_map(|number| leases.get(*number));
                     leases
                         .map(|lease| decide(entry, lease, now))
@@ -45,14 +46,29 @@ impl Redis {
                 .await
             }
         });
-        let answers = futures::future::try_join_all(calls).await?;
-        let mut held = vec![Held::Lost; leases.len()];
-        for (number, answer) in jobs.values().flatten().zip(answers.concat()) {
-            if let Some(held) = held.get_mut(*number) {
-                *held = answer;
+        let answers = futures::future::join_all(calls).await;
+        let mut held = vec![Held::Unknown; leases.len()];
+        let (mut gone, mut any_answer) = (None, jobs.is_empty());
+        for (numbers, answers) in jobs.values().zip(answers) {
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(error @ StoreError::Unavailable(_)) => {
+                    gone = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            any_answer = true;
+            for (number, answer) in numbers.iter().zip(answers) {
+                if let Some(held) = held.get_mut(*number) {
+                    *held = answer;
+                }
             }
         }
-        Ok(held)
+        match gone {
+            Some(error) if !any_answer => Err(error),
+            _ => Ok(held),
+        }
     }
 }
 
@@ -65,7 +81,7 @@ fn items<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> Vec<u8> {
 #[async_trait]
 impl Jobs for Redis {
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError> {
-        self.transact_told(new.id, |entry, now| {
+        self.transact_new(new.id, |entry, now| {
             transitions::create_job(entry, new.clone(), now)
         })
         .await
@@ -115,7 +131,7 @@ impl Jobs for Redis {
     }
 
     async fn request_format(&self, item: ItemId, format: &str) -> Result<(), StoreError> {
-        self.transact_told(item.job(), |entry, now| {
+        self.transact_new(item.job(), |entry, now| {
             transitions::request_format(entry, item, format, now)
         })
         .await

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Leases the first ready tasks of a queue and lane, notes the highest score handed out and forgets the flows that
 -- it has caught up with.
 -- Reads: KEYS 1 tasks (hash)
