@@ -2,7 +2,11 @@
 #[expect(dead_code, unused_imports, reason = "what other tests include it for")]
 pub(crate) mod real;
 
+mod acks;
+mod failing;
 mod fleets;
+mod standing;
+mod uncovered;
 
 use std::{
     collections::BTreeMap,
