@@ -16,6 +16,7 @@ mod page;
 mod redis_fleets;
 mod redis_guide;
 mod redis_refusals;
+mod redis_trouble;
 mod requirements;
 mod restart;
 mod roles;

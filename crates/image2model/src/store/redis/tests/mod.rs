@@ -3,6 +3,7 @@
 pub(crate) mod real;
 
 mod acks;
+mod bulk;
 mod failing;
 mod fleets;
 mod standing;
