@@ -13,7 +13,7 @@ use super::{config::without_password, output};
 use crate::{
     app,
     clock::SystemClock,
-    config::{Config, StoreSettings},
+    config::Config,
     store::{
         Store,
         copying::{Copied, CopyError, Stand, copy},
@@ -116,7 +116,7 @@ impl Place {
     /// As a server with these settings would, on this place.
     async fn open(&self, config: &Config) -> anyhow::Result<Store> {
         let mut config = config.clone();
-        config.store = StoreSettings::default();
+        config.store.url.clear();
         match self {
             Self::Folder(folder) => config.data_dir.clone_from(folder),
             Self::Address(url) => config.store.url.clone_from(url),

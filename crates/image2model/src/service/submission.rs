@@ -15,7 +15,7 @@ use crate::{
         transition::{NewItem, NewJob},
     },
     provider::ModelRequest,
-    store::Created,
+    store::{Created, StoreError},
 };
 
 use super::{Caller, Service, ServiceError};
@@ -140,7 +140,8 @@ impl Submission {
     /// Makes the job, or finds the one that this is a repeat of.
     ///
     /// # Errors
-    /// [`ServiceError::KeyReused`], [`ServiceError::Full`], [`ServiceError::Unavailable`]; nothing is left behind.
+    /// [`ServiceError::KeyReused`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
+    /// again finds out whether it was accepted.
     pub async fn submit(
         self,
         request: &ModelRequest,
@@ -175,6 +176,9 @@ impl Submission {
                 self.discard().await;
                 Ok(job)
             }
+            // It may have been written for all that, and then the repeat finds it with these images; else they are
+            // left to maintenance.
+            Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
             Err(error) => self.given_up(error.into()).await,
         }
     }

@@ -101,6 +101,8 @@ pub enum Held {
     Lost,
     /// Held, but the job was cancelled: stop and hand in a failure.
     Cancelled,
+    /// The part of the store that has it does not answer, while others do.
+    Unknown,
 }
 
 /// Newest progress of a running item.

@@ -199,6 +199,7 @@ impl Pool {
                 Held::Yes => self.spawn(reserved, None),
                 // Begun, but only to be handed in as what it is.
                 Held::Cancelled => self.spawn(reserved, Some(Why::Cancelled)),
+                Held::Unknown => self.waiting.push_back(reserved),
                 Held::Lost => {
                     tracing::debug!(task = %reserved.task.id, "taken back while it waited");
                 }
@@ -293,13 +294,16 @@ impl Pool {
             }
         };
         let told: HashMap<_, _> = leases.iter().zip(held).collect();
-        self.waiting
-            .retain(|reserved| told.get(&reserved.lease) != Some(&Held::Lost));
+        // What nothing is known of since the last renewal makes room for work that can begin; its lease lapses.
+        self.waiting.retain(|reserved| {
+            let held = told.get(&reserved.lease);
+            !matches!(held, Some(Held::Lost | Held::Unknown))
+        });
         for running in self.running.values() {
             match told.get(&running.lease) {
                 Some(Held::Lost) => running.stop.now(Why::Lost),
                 Some(Held::Cancelled) => running.stop.now(Why::Cancelled),
-                Some(Held::Yes) | None => {}
+                Some(Held::Yes | Held::Unknown) | None => {}
             }
         }
     }

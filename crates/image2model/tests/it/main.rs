@@ -15,6 +15,8 @@ mod models_pass_outside_judges;
 mod page;
 mod redis_fleets;
 mod redis_guide;
+mod redis_refusals;
+mod redis_trouble;
 mod requirements;
 mod restart;
 mod roles;

@@ -148,18 +148,36 @@ async fn one_server_is_started_as_the_guide_says() {
     });
 }
 
-#[test]
-fn fleets_are_started_as_the_guide_says() {
+#[tokio::test(flavor = "multi_thread")]
+async fn fleets_are_started_as_the_guide_says() {
     for section in ["Sentinels", "A cluster"] {
-        let blocks = blocks(section);
+        let [start, serve, end] = &blocks(section)[..] else {
+            panic!("three blocks of {section}");
+        };
         let mut reader = Reader::new();
-        reader.run(&blocks[0]);
+        reader.run(start);
         assert_eq!(reader.servers().len(), 6, "{section}");
-        reader.run(&blocks[1]);
+        let server = reader.serve(serve);
+        makes_a_model(&server).await;
+        assert!(server.terminate().0.success());
+        reader.run(end);
         eventually("all have ended and removed their files", || {
             reader.servers().is_empty().then_some(())
         });
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn tls_is_spoken_as_the_guide_says() {
+    let [certificates, start, serve] = &blocks("TLS")[..] else {
+        panic!("three blocks");
+    };
+    let mut reader = Reader::new();
+    reader.run(certificates);
+    reader.run(start);
+    let server = reader.serve(serve);
+    makes_a_model(&server).await;
+    assert!(server.terminate().0.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

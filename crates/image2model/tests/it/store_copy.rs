@@ -8,7 +8,7 @@ use std::{
     process::{Command, Output},
 };
 
-use crate::support::{Client, RealServer, Server, jpeg, tiny};
+use crate::support::{Client, ClusterFleet, RealServer, Server, jpeg, tiny};
 
 const FEW_FACES: &[(&str, &str)] = &[("face_limit", "100")];
 
@@ -76,6 +76,12 @@ fn copied(from: impl AsRef<OsStr>, to: impl AsRef<OsStr>, below: &Path) -> (Stri
 async fn a_service_moves_to_redis_and_back() {
     let redis = RealServer::start(&[]);
     moves_to_and_back(&redis.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_moves_to_a_cluster_and_back() {
+    let fleet = ClusterFleet::start(3, 0);
+    moves_to_and_back(&fleet.url()).await;
 }
 
 /// To the store at `url`, whatever lies behind it, and into a fresh data directory.

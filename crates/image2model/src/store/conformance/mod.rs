@@ -313,7 +313,7 @@ async fn told_beyond(watch: &mut broadcast::Receiver<News>, id: JobId) {
 }
 
 /// A file of that format, under a key of this lease.
-fn completion(lease: &Lease, format: &str) -> Completion {
+pub(crate) fn completion(lease: &Lease, format: &str) -> Completion {
     let (job, token) = (lease.task.job, &lease.token);
     let file = FileRecord {
         name: format!("{job}-{token}.{format}"),

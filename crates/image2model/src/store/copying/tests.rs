@@ -21,7 +21,10 @@ use crate::{
         Put, Record, Records, Reserve, Store, StoreError, WorkerReport,
         conformance::{self, Fixture, ManualClock, filling::fill},
         embedded,
-        redis::{self, Settings, Time, tests::real::RealServer},
+        redis::{
+            self, Settings, Time,
+            tests::real::{ClusterFleet, RealServer},
+        },
     },
 };
 
@@ -120,6 +123,23 @@ async fn assert_alike(one: &Store, other: &Store) {
         one.dead(100).await.unwrap().len(),
         other.dead(100).await.unwrap().len()
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_state_comes_over_to_a_cluster_and_back() {
+    let fleet = ClusterFleet::start(3, 0);
+    let bench = Bench::default();
+    let (_kept, from) = bench.folder();
+    bench.fill(&from).await;
+    let over = bench.at(&fleet.url(), 16).await;
+    let (_back, back) = bench.folder();
+    let first = copied(&from, &over).await.unwrap();
+    assert_eq!(first.source, first.target);
+    assert_eq!((first.jobs, first.tasks), (12, 16), "{first:?}");
+    assert_alike(&from, &over).await;
+    let second = copied(&over, &back).await.unwrap();
+    assert_eq!(second.target, first.source);
+    assert_alike(&from, &back).await;
 }
 
 #[tokio::test]

@@ -37,6 +37,10 @@ impl Entry {
 pub(super) enum Writing {
     Plain,
     Told,
+    /// As `Told`, but of new work, which a server whose memory is full refuses.
+    New,
+    /// As `Plain`, of one of many jobs at once: a server that is gone is not waited for where there are others.
+    OneOfMany,
 }
 
 /// A task's name, record and lease; the last is empty where there is none.
@@ -97,7 +101,7 @@ impl Redis {
         }
     }
 
-    /// As [`transact_told`](Self::transact_told), for a job that most likely is not there yet.
+    /// As [`transact_told`](Self::transact_told), of new work, and so of a job that most likely is not there yet.
     pub(super) async fn transact_new<T>(
         &self,
         id: JobId,
@@ -105,11 +109,11 @@ impl Redis {
     ) -> Result<T, StoreError> {
         let nothing = Loaded::nothing(self.shards.of(id), id);
         match self
-            .transact_on(Some(nothing), Writing::Told, |_| true, &mut decide)
+            .transact_on(Some(nothing), Writing::New, |_| true, &mut decide)
             .await?
         {
             Some(answer) => Ok(answer),
-            None => self.transact_told(id, decide).await,
+            None => self.transact_with(id, &[], Writing::New, decide).await,
         }
     }
 
@@ -145,13 +149,13 @@ impl Redis {
         mut decide: impl FnMut(&mut Option<Entry>, Timestamp) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         for round in 0..ROUNDS {
-            let loaded = self.load(id, items).await?;
+            let loaded = self.load_for(id, items, writing).await?;
             let mut entry = loaded.entry.clone();
             let answer = decide(&mut entry, loaded.now)?;
             if entry == loaded.entry {
                 let shard = loaded.shard;
                 self.known.keep(loaded);
-                if writing == Writing::Told {
+                if matches!(writing, Writing::Told | Writing::New) {
                     self.confirm(shard).await?;
                 }
                 return Ok(answer);
@@ -167,7 +171,16 @@ impl Redis {
         Err(StoreError::Unavailable(why.to_owned()))
     }
 
-    pub(super) async fn load(&self, id: JobId, items: &[u8]) -> Result<Loaded, StoreError> {
+    pub(super) async fn load(&self, id: JobId) -> Result<Loaded, StoreError> {
+        self.load_for(id, &[], Writing::Plain).await
+    }
+
+    async fn load_for(
+        &self,
+        id: JobId,
+        items: &[u8],
+        writing: Writing,
+    ) -> Result<Loaded, StoreError> {
         let shard = self.shards.of(id);
         let mut load = self.scripts.load.call();
         load.key(shard.job(id))
@@ -176,8 +189,10 @@ impl Redis {
         for item in items {
             load.key(shard.progress(id, *item));
         }
-        let (time, version, record, progress, tasks): Answer =
-            self.nodes.ask(shard, load.cmd()).await?;
+        let (time, version, record, progress, tasks): Answer = match writing {
+            Writing::OneOfMany => self.nodes.ask_if_there(shard, load.cmd()).await?,
+            _ => self.nodes.ask(shard, load.cmd()).await?,
+        };
         let told = Timestamp(time);
         self.known.hear(shard, told);
         let mut loaded = Loaded {
@@ -206,16 +221,22 @@ impl Redis {
     ) -> Result<bool, StoreError> {
         let Commit { next, keys, args } =
             Commit::between(&loaded, entry.as_ref(), self.vanishes_after)?;
-        let mut commit = self.scripts.commit.call();
+        let script = match writing {
+            Writing::New => &self.scripts.commit,
+            _ => &self.scripts.commit_anyway,
+        };
+        let mut commit = script.call();
         for key in keys {
             commit.key(key);
         }
         for arg in args {
             commit.arg(arg);
         }
+        let (shard, commit) = (loaded.shard, commit.cmd());
         let written = match writing {
-            Writing::Plain => self.nodes.ask(loaded.shard, commit.cmd()).await?,
-            Writing::Told => self.nodes.ask_confirmed(loaded.shard, commit.cmd()).await?,
+            Writing::Plain => self.nodes.ask(shard, commit).await?,
+            Writing::OneOfMany => self.nodes.ask_if_there(shard, commit).await?,
+            Writing::Told | Writing::New => self.nodes.ask_confirmed(shard, commit).await?,
         };
         if written && let Some(entry) = entry {
             self.known.keep(loaded.then(entry, next)?);

@@ -23,7 +23,7 @@ use crate::{
 
 impl Redis {
     /// Each job's leases in one transition, all jobs at once; the answers in the order asked. What depends on how far
-    /// items have come is decided on what is loaded.
+    /// items have come is decided on what is loaded. Leases on a server that is gone are unknown, unless all are.
     async fn each_held(
         &self,
         leases: &[Lease],
@@ -44,23 +44,38 @@ impl Redis {
             async move {
                 if by_progress {
                     let items = items(leases());
-                    self.transact_with(*id, &items, Writing::Plain, decide)
+                    self.transact_with(*id, &items, Writing::OneOfMany, decide)
                         .await
                 } else {
                     let none_lost = |held: &Vec<Held>| !held.contains(&Held::Lost);
-                    self.transact_held(*id, Writing::Plain, none_lost, decide)
+                    self.transact_held(*id, Writing::OneOfMany, none_lost, decide)
                         .await
                 }
             }
         });
-        let answers = futures::future::try_join_all(calls).await?;
-        let mut held = vec![Held::Lost; leases.len()];
-        for (number, answer) in jobs.values().flatten().zip(answers.concat()) {
-            if let Some(held) = held.get_mut(*number) {
-                *held = answer;
+        let answers = futures::future::join_all(calls).await;
+        let mut held = vec![Held::Unknown; leases.len()];
+        let (mut gone, mut any_answer) = (None, jobs.is_empty());
+        for (numbers, answers) in jobs.values().zip(answers) {
+            let answers = match answers {
+                Ok(answers) => answers,
+                Err(error @ StoreError::Unavailable(_)) => {
+                    gone = Some(error);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            };
+            any_answer = true;
+            for (number, answer) in numbers.iter().zip(answers) {
+                if let Some(held) = held.get_mut(*number) {
+                    *held = answer;
+                }
             }
         }
-        Ok(held)
+        match gone {
+            Some(error) if !any_answer => Err(error),
+            _ => Ok(held),
+        }
     }
 }
 
@@ -126,7 +141,7 @@ impl Jobs for Redis {
     }
 
     async fn request_format(&self, item: ItemId, format: &str) -> Result<(), StoreError> {
-        self.transact_told(item.job(), |entry, now| {
+        self.transact_new(item.job(), |entry, now| {
             transitions::request_format(entry, item, format, now)
         })
         .await

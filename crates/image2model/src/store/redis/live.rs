@@ -185,8 +185,15 @@ async fn read_all(nodes: Arc<Nodes>, desk: Arc<Desk>) {
             }
         }
         // The others end with their set.
-        if moves.changed().await.is_err() {
-            return;
+        loop {
+            tokio::select! {
+                moved = moves.changed() => match moved {
+                    Ok(()) => break,
+                    Err(_) => return,
+                },
+                // Nobody reads what is nobody's, so nobody would notice that it has a home again.
+                () = sleep(LOOK), if nodes.lacks(&homes) => nodes.renew(&homes).await,
+            }
         }
     }
 }

@@ -115,11 +115,8 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
             "has {uncovered} of its 16384 slots on no server, and store.skip_full_coverage_check is false"
         ));
     }
-    let version = version(&nodes).await.map_err(unusable)?;
-    if version < OLDEST {
-        return refuse(format!(
-            "is of version {version}, and version {OLDEST} or later is needed"
-        ));
+    if let Some(why) = unfit(&nodes).await.map_err(unusable)? {
+        return refuse(why);
     }
     if let Some(command) = rights::missing(&nodes, &scripts).await.map_err(unusable)? {
         return Err(OpenError(format!(
@@ -177,20 +174,34 @@ pub(super) fn first_shards(nodes: &Nodes) -> Vec<Shard> {
     first.collect()
 }
 
-/// The servers' lowest main version; Valkey tells the Redis version that it speaks for.
-async fn version(nodes: &Nodes) -> Result<u64, StoreError> {
+/// Why one of the servers cannot keep a store. Valkey tells the Redis version that it speaks for.
+async fn unfit(nodes: &Nodes) -> Result<Option<String>, StoreError> {
+    let mut ask = cmd("INFO");
+    ask.arg("server").arg("replication");
     let infos = first_shards(nodes)
         .into_iter()
-        .map(|shard| (shard, cmd("INFO").arg("server").take()));
+        .map(|shard| (shard, ask.clone()));
     let infos: Vec<Option<String>> = nodes.ask_reachable(infos.collect()).await?;
-    let versions = infos.iter().flatten().map(|info| {
-        let line = info
-            .lines()
-            .find_map(|line| line.strip_prefix("redis_version:"));
-        let main = line.and_then(|version| version.split('.').next());
-        main.and_then(|main| main.parse().ok()).unwrap_or(0)
-    });
-    Ok(versions.min().unwrap_or(0))
+    Ok(infos.iter().flatten().find_map(|info| {
+        let said = |name| {
+            let mut lines = info.lines();
+            lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim_end()))
+        };
+        let version = said("redis_version").unwrap_or("unknown");
+        let main = version.split('.').next().and_then(|main| main.parse().ok());
+        if main.is_none_or(|main: u64| main < OLDEST) {
+            return Some(format!(
+                "is of version {version}, and version {OLDEST} or later is needed"
+            ));
+        }
+        (said("role") == Some("slave")).then(|| {
+            let primary = [said("master_host"), said("master_port")].map(Option::unwrap_or_default);
+            format!(
+                "is a replica, which takes no writes: name its primary {}, or the sentinels that know it",
+                primary.join(":")
+            )
+        })
+    }))
 }
 
 /// What masters the store was made for, where that are others than these. A new store gets a record of these.

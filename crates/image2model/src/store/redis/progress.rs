@@ -2,29 +2,34 @@
 
 use std::collections::BTreeMap;
 
-use redis::cmd;
+use redis::{Cmd, cmd};
 
-use super::{Redis, live::Told, unreadable};
+use super::{Redis, keys::Shard, live::Told, unreadable};
 use crate::{
     job::{JobId, TaskId, Work},
     store::{Progress, StoreError},
 };
 
 impl Redis {
-    /// One call per job, all at once.
+    /// One script for each job, all in one round trip to each server. What a server that is gone would have kept is lost.
     pub(super) async fn note_progress(&self, updates: Vec<Progress>) -> Result<(), StoreError> {
         let mut jobs: BTreeMap<JobId, Vec<Progress>> = BTreeMap::new();
         for update in updates {
             jobs.entry(update.item.job()).or_default().push(update);
         }
-        let calls = jobs
+        let notes = jobs
             .into_iter()
-            .map(|(job, updates)| self.note_of_job(job, updates));
-        futures::future::try_join_all(calls).await?;
+            .map(|(job, updates)| self.note_of_job(job, updates))
+            .collect::<Result<Vec<_>, _>>()?;
+        if notes.is_empty() {
+            return Ok(());
+        }
+        let noted: Vec<Option<()>> = self.nodes.ask_reachable(notes).await?;
+        drop(noted);
         Ok(())
     }
 
-    async fn note_of_job(&self, job: JobId, updates: Vec<Progress>) -> Result<(), StoreError> {
+    fn note_of_job(&self, job: JobId, updates: Vec<Progress>) -> Result<(Shard, Cmd), StoreError> {
         let shard = self.shards.of(job);
         let mut note = self.scripts.progress.call();
         note.key(shard.key("leases")).key(shard.key("news"));
@@ -42,7 +47,7 @@ impl Redis {
             };
             note.arg(serde_json::to_string(&[told]).map_err(unreadable)?);
         }
-        self.nodes.ask(shard, note.cmd()).await
+        Ok((shard, note.cmd()))
     }
 
     /// Of items that have not ended.

@@ -36,7 +36,7 @@ impl Redis {
 
     /// Read with its job, at one moment.
     pub(super) async fn task_of(&self, id: &TaskId) -> Result<Option<Task>, StoreError> {
-        let loaded = self.load(id.job, &[]).await?;
+        let loaded = self.load(id.job).await?;
         Ok(loaded.entry.and_then(|entry| entry.task(id).cloned()))
     }
 

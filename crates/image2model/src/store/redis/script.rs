@@ -2,9 +2,14 @@
 
 use redis::{Cmd, ToRedisArgs, cmd};
 
+const COMMIT: &str = include_str!("scripts/commit.lua");
+
 pub(super) struct Scripts {
     pub(super) load: Script,
+    /// Refused by a server whose memory is full.
     pub(super) commit: Script,
+    /// The same, for what was accepted before the memory was full: it must come to its end to be removed.
+    pub(super) commit_anyway: Script,
     pub(super) reserve: Script,
     pub(super) progress: Script,
     pub(super) report: Script,
@@ -13,7 +18,7 @@ pub(super) struct Scripts {
 }
 
 pub(super) struct Script {
-    text: &'static str,
+    text: String,
     hash: String,
 }
 
@@ -28,7 +33,8 @@ impl Default for Scripts {
     fn default() -> Self {
         Self {
             load: Script::new(include_str!("scripts/load.lua")),
-            commit: Script::new(include_str!("scripts/commit.lua")),
+            commit: Script::new(COMMIT),
+            commit_anyway: Script::new(&COMMIT.replacen("#!lua", "#!lua flags=allow-oom", 1)),
             reserve: Script::new(include_str!("scripts/reserve.lua")),
             progress: Script::new(include_str!("scripts/progress.lua")),
             report: Script::new(include_str!("scripts/report.lua")),
@@ -44,6 +50,7 @@ impl Scripts {
         let all = [
             &self.load,
             &self.commit,
+            &self.commit_anyway,
             &self.reserve,
             &self.progress,
             &self.report,
@@ -52,7 +59,7 @@ impl Scripts {
         ];
         let load = |script: &Script| {
             let mut load = cmd("SCRIPT");
-            load.arg("LOAD").arg(script.text);
+            load.arg("LOAD").arg(&script.text);
             load
         };
         all.map(load).into()
@@ -60,9 +67,12 @@ impl Scripts {
 }
 
 impl Script {
-    fn new(text: &'static str) -> Self {
+    fn new(text: &str) -> Self {
         let hash = redis::Script::new(text).get_hash().to_owned();
-        Self { text, hash }
+        Self {
+            text: text.to_owned(),
+            hash,
+        }
     }
 
     pub(super) fn call(&self) -> Call<'_> {

@@ -91,7 +91,7 @@ impl Redis {
             .iter()
             .filter_map(|task| task.work.generated())
             .collect();
-        self.transact_with(id, &items, Writing::Plain, |entry, now| {
+        self.transact_with(id, &items, Writing::OneOfMany, |entry, now| {
             transitions::sweep(entry, tasks, &self.retry, now)
         })
         .await

@@ -18,6 +18,8 @@ pub(crate) struct Client {
 pub(crate) struct Sent {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+    /// Seconds after which another try is worthwhile.
+    pub(crate) retry_after: Option<String>,
 }
 
 /// One event of a stream.
@@ -167,9 +169,15 @@ impl Client {
 async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Sent> {
     let got = request.send().await?;
     let status = got.status();
+    let retry_after = got.headers().get("retry-after");
+    let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
     let text = got.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Sent { status, body })
+    Ok(Sent {
+        status,
+        body,
+        retry_after,
+    })
 }
 
 /// `None` for a comment.

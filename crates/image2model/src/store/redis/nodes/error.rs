@@ -6,6 +6,8 @@ use super::node::{Acks, Unconfirmed};
 use crate::store::StoreError;
 
 const SILENT: &str = "Redis does not answer";
+const WRONG_PASSWORD: &str = "Redis refuses the user or the password of store.url";
+const SENTINELS: &str = "the sentinels refuse store.sentinel_user or store.sentinel_password, or ask for what is not given";
 const NO_HOME: &str = "no Redis has this part of the store";
 
 /// What another try can do.
@@ -18,6 +20,9 @@ pub(super) enum Fate {
 }
 
 pub(super) fn fate(error: &RedisError) -> Fate {
+    if tls(error).is_some() {
+        return Fate::Final;
+    }
     let again = match error.kind() {
         ErrorKind::Server(kind) => matches!(
             kind,
@@ -71,17 +76,68 @@ pub(super) fn unavailable(error: RedisError) -> StoreError {
         Some("LOADING") => "Redis is loading its data",
         Some("CLUSTERDOWN" | "MASTERDOWN") => NO_HOME,
         Some("NOREPLICAS") => "too few replicas of Redis are there",
-        Some("NOAUTH" | "WRONGPASS") => "Redis refuses this user",
+        Some("NOAUTH") => "Redis asks for a password, and store.url has none",
+        Some("WRONGPASS") => WRONG_PASSWORD,
         Some("NOPERM") => return forbidden(&error),
         Some(_) if is_forbidden_in_script(&error) => return forbidden(&error),
         Some(_) => return StoreError::Unavailable(format!("Redis answered: {error}")),
         None if error.kind() == ErrorKind::ClusterConnectionNotFound => NO_HOME,
+        None if is_refused_login(&error) => WRONG_PASSWORD,
+        None if let Some(why) = tls(&error) => why,
         None if error.is_timeout() => SILENT,
         None if error.is_connection_refusal() => "nothing listens at Redis's address",
         None if error.is_io_error() => "the connection to Redis broke",
-        None => return StoreError::Unavailable(error.to_string()),
+        // What follows the words is the library's name for the kind.
+        None => {
+            let text = error.to_string();
+            let words = text.split(" - ").next().unwrap_or_default();
+            return StoreError::Unavailable(words.to_owned());
+        }
     };
     StoreError::Unavailable(why.to_owned())
+}
+
+/// A server's refusal of user and password, which the library does not hand on.
+fn is_refused_login(error: &RedisError) -> bool {
+    error.kind() == ErrorKind::AuthenticationFailed && !error.to_string().starts_with(SENTINELS)
+}
+
+/// That the sentinels refuse, who have users of their own.
+pub(super) fn of_sentinels(error: RedisError) -> RedisError {
+    let refused = matches!(error.code(), Some("NOAUTH" | "WRONGPASS" | "NOPERM"))
+        || error.kind() == ErrorKind::AuthenticationFailed;
+    match refused {
+        true => RedisError::from((ErrorKind::AuthenticationFailed, SENTINELS)),
+        false => error,
+    }
+}
+
+/// Why there is no TLS with a server: another try would end the same.
+fn tls(error: &RedisError) -> Option<&'static str> {
+    if error.kind() != ErrorKind::Io {
+        return None;
+    }
+    let text = error.to_string();
+    let says = |words: &[&str]| words.iter().any(|words| text.contains(words));
+    if says(&["invalid peer certificate"]) {
+        Some(
+            "Redis's certificate is not trusted: it must be for this host, valid now, and signed by whom \
+             store.tls_ca or this machine names",
+        )
+    } else if says(&[
+        "CertificateRequired",
+        "UnknownCA",
+        "BadCertificate",
+        "CertificateUnknown",
+        "HandshakeFailure",
+    ]) {
+        Some(
+            "Redis refuses this client's certificate or asks for one: store.tls_cert and store.tls_key name what it is \
+             shown",
+        )
+    } else {
+        None
+    }
 }
 
 fn is_forbidden_in_script(error: &RedisError) -> bool {

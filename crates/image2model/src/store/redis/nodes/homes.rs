@@ -11,6 +11,7 @@ use redis::{
 use super::{
     super::keys::{Shard, Shards},
     address::{Address, Kind, Place},
+    error::of_sentinels,
     node::{Manners, Node},
     slot::{SLOTS, slot},
 };
@@ -122,13 +123,18 @@ impl Finder {
     ) -> RedisResult<Vec<(Shard, ConnectionAddr)>> {
         let ask = at.iter().map(|place| self.ask_sentinel(place, masters));
         let answers = all_or_error(join_all(ask).await)?;
-        let mut found = Vec::new();
+        let (mut found, mut refused) = (Vec::new(), None);
         for (n, _) in masters.iter().enumerate() {
             let named = answers.iter().filter_map(|masters| masters.get(n)?.clone());
-            found.push(self.first_primary(by_votes(named)).await);
+            let primary = self.first_primary(by_votes(named)).await;
+            found.push(primary.unwrap_or_else(|error| {
+                refused = Some(error);
+                None
+            }));
         }
         if found.iter().all(Option::is_none) {
-            return Err(none("the sentinels know no primary of that name"));
+            let unknown = || none("the sentinels know no primary of that name");
+            return Err(refused.unwrap_or_else(unknown));
         }
         let homes = self.shards.all().enumerate();
         Ok(homes
@@ -145,17 +151,21 @@ impl Finder {
         masters: &[String],
     ) -> RedisResult<Vec<Option<Place>>> {
         let client = self.address.sentinel_client(place)?;
-        let mut connection = quickly(&client).await?;
+        let mut connection = quickly(&client).await.map_err(of_sentinels)?;
         let mut named = Vec::new();
         for name in masters {
             let mut ask = cmd("SENTINEL");
             ask.arg("GET-MASTER-ADDR-BY-NAME").arg(name);
-            named.push(ask.query_async(&mut connection).await?);
+            let answer = ask.query_async(&mut connection).await;
+            named.push(answer.map_err(of_sentinels)?);
         }
         Ok(named)
     }
 
-    async fn first_primary(&self, places: Vec<Place>) -> Option<Place> {
+    /// # Errors
+    /// None of them is one, and the last that was asked refuses to say.
+    async fn first_primary(&self, places: Vec<Place>) -> RedisResult<Option<Place>> {
+        let mut refused = None;
         for place in places {
             let role = async {
                 let client = self.address.client(self.address.addr(&place))?;
@@ -163,13 +173,13 @@ impl Finder {
                 let role: Vec<Value> = cmd("ROLE").query_async(&mut connection).await?;
                 Ok::<_, RedisError>(role.into_iter().next())
             };
-            if let Ok(Some(Value::BulkString(role))) = role.await
-                && role == b"master"
-            {
-                return Some(place);
+            match role.await {
+                Ok(Some(Value::BulkString(role))) if role == b"master" => return Ok(Some(place)),
+                Ok(_) => {}
+                Err(error) => refused = Some(error),
             }
         }
-        None
+        refused.map_or(Ok(None), Err)
     }
 
     /// Each shard's slot as most members of the cluster see it, and how many slots nobody has.

@@ -134,6 +134,11 @@ impl Nodes {
         self.rules.acks
     }
 
+    /// Whether some shard has no home.
+    pub(super) fn lacks(&self, homes: &Homes) -> bool {
+        !self.finder.shards.all().all(|shard| homes.has(shard))
+    }
+
     pub(super) fn is_under_sentinels(&self) -> bool {
         !self.finder.address.masters().is_empty()
     }
@@ -181,8 +186,17 @@ impl Nodes {
                 return Err(unavailable(error));
             }
             self.renew(&homes).await;
+            if !self.may_have(&self.homes(), shard) {
+                return Err(unavailable(no_home()));
+            }
             wait.pause(&mut self.moves()).await;
         }
+    }
+
+    /// Whether a shard has a home, or may get one soon: in a cluster, slots that are nobody's stay so until somebody
+    /// mends it.
+    fn may_have(&self, homes: &Homes, shard: Shard) -> bool {
+        !self.finder.address.is_cluster() || homes.has(shard)
     }
 
     /// All answers in the order asked, in one round trip to each server.
@@ -220,6 +234,19 @@ impl Nodes {
         commands: Vec<(Shard, Cmd)>,
     ) -> Result<Vec<Option<T>>, StoreError> {
         self.ask_some(&commands, Patience::Once).await
+    }
+
+    /// One shard's answer, without waiting for its server where that is gone and there are others.
+    pub(super) async fn ask_if_there<T: FromRedisValue>(
+        &self,
+        shard: Shard,
+        command: Cmd,
+    ) -> Result<T, StoreError> {
+        let mut answers = self.ask_once(vec![(shard, command)]).await?;
+        answers
+            .pop()
+            .flatten()
+            .ok_or_else(|| unreadable("no answer"))
     }
 
     async fn ask_some<T: FromRedisValue>(
@@ -305,18 +332,21 @@ impl Nodes {
             if open.is_empty() {
                 return answers;
             }
-            self.renew(&homes).await;
+            // Those who can do without a server that is gone leave it to the readers of news to find another one.
+            let told = |number: &usize| answers.get(*number).is_some_and(is_told);
+            if patience != Patience::Patient && !open.iter().any(told) {
+                return answers;
+            }
+            // Late is as good as never.
+            drop(timeout(wait.left(), self.renew(&homes)).await);
             let known = self.homes();
             if wait.is_over() || (patience != Patience::Patient && Arc::ptr_eq(&homes, &known)) {
                 return answers;
             }
-            // Slots that are nobody's stay so until somebody mends the cluster.
-            let has_home = |number: &usize| {
-                let shard = commands.get(*number).map(|(shard, _)| *shard);
-                shard.is_some_and(|shard| known.of(shard).is_some())
-            };
-            if self.finder.address.is_cluster() {
-                open.retain(has_home);
+            let shard = |number: &usize| commands.get(*number).map(|(shard, _)| *shard);
+            open.retain(|number| shard(number).is_some_and(|shard| self.may_have(&known, shard)));
+            if open.is_empty() {
+                return answers;
             }
             wait.pause(&mut self.moves()).await;
         }
@@ -337,7 +367,7 @@ impl Nodes {
                 .get(*number)
                 .and_then(|(shard, _)| homes.of(*shard));
             let Some(node) = home else { continue };
-            if patience == Patience::Glance && node.is_silent() {
+            if patience != Patience::Patient && node.is_silent() {
                 continue;
             }
             match nodes.iter_mut().find(|(known, _)| Arc::ptr_eq(known, node)) {
@@ -350,7 +380,10 @@ impl Nodes {
             let asked: Vec<_> = asked.map(|(_, command)| command).collect();
             let mut sent = match wait.within(node.send(&asked)).await {
                 Ok(sent) => sent,
-                Err(error) => asked.iter().map(|_| Err(error.clone())).collect(),
+                Err(error) => {
+                    node.note(Some(&error));
+                    asked.iter().map(|_| Err(error.clone())).collect()
+                }
             };
             for (command, answer) in asked.into_iter().zip(&mut sent) {
                 let moving = answer.as_ref().err().and_then(error::moving_to);
@@ -373,6 +406,12 @@ impl Nodes {
         let answers = node.send(&[&cmd("ASKING"), command]).await?;
         answers.into_iter().nth(1).unwrap_or_else(|| Err(no_home()))
     }
+}
+
+/// Whether a server is there and told that the shard lies elsewhere or that it takes no writes.
+fn is_told(answer: &RedisResult<Value>) -> bool {
+    let kind = answer.as_ref().err().map(RedisError::kind);
+    matches!(kind, Some(redis::ErrorKind::Server(_)))
 }
 
 /// The time that a call has, and its pauses between two tries.

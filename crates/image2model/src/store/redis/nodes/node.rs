@@ -184,7 +184,8 @@ impl Node {
         }
     }
 
-    fn note(&self, error: Option<&RedisError>) {
+    /// Notes whether it is there.
+    pub(super) fn note(&self, error: Option<&RedisError>) {
         let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
         *silent = error.map(|_| Instant::now());
     }

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Gives the lead of a role to the one who asks, unless another has it; for no time at all it takes the lead from him.
 -- Writes: KEYS 1 leaders (hash)
 -- ARGV: role, who asks or '' for nobody, for how long in ms, the time in ms or '' for the server's

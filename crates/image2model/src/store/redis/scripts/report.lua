@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Notes a worker's report with the time at which it came.
 -- Writes: KEYS 1 workers (hash)
 -- ARGV: worker, report, the time in ms or '' for the server's

@@ -1,4 +1,4 @@
-#!lua
+#!lua flags=allow-oom
 -- Leases the first ready tasks of a queue and lane, notes the highest score handed out and forgets the flows that
 -- it has caught up with.
 -- Reads: KEYS 1 tasks (hash), and from 8 on job:<id> (hash) of jobs whose tasks are likely to be handed out

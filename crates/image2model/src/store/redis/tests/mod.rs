@@ -2,7 +2,12 @@
 #[expect(dead_code, unused_imports, reason = "what other tests include it for")]
 pub(crate) mod real;
 
+mod acks;
+mod bulk;
+mod failing;
 mod fleets;
+mod standing;
+mod uncovered;
 
 use std::{
     collections::BTreeMap,
@@ -179,16 +184,50 @@ async fn a_full_server_refuses_and_nothing_is_half_written() {
     let full = StoreError::Unavailable("Redis is out of memory".to_owned());
     let created = store.jobs.create_job(new_job(25)).await;
     assert_eq!(created, Err(full.clone()));
-    let completed = store.jobs.complete(&lease[0], Completion::default()).await;
-    assert_eq!(completed, Err(full.clone()));
-    assert_eq!(store.jobs.cancel(id).await, Err(full.clone()));
+    let further = store.jobs.request_format(id.item(1), "obj").await;
+    assert!(further.is_err(), "{further:?}");
     assert_eq!(store.jobs.ping().await, Err(full));
     let after: String = ask(&server, &["DEBUG", "DIGEST"]);
     assert_eq!(after, before);
     assert!(store.jobs.job(id).await.unwrap().is_some(), "still read");
     ask::<()>(&server, &["CONFIG", "SET", "maxmemory", "0"]);
-    complete(&store, &lease[0]).await;
     create(&store, 25).await;
+}
+
+/// Else no job would come to its end, and no ended one be removed, and the memory would stay full.
+#[tokio::test]
+async fn what_was_accepted_ends_and_goes_on_a_full_server() {
+    let server = RealServer::start(&[]);
+    let store = opened(&server, 1).await;
+    let (made, cancelled) = (create(&store, 1).await, create(&store, 1).await);
+    ask::<()>(&server, &["CONFIG", "SET", "maxmemory", "1000"]);
+    store.jobs.cancel(cancelled).await.unwrap();
+    let lease = reserve(&store, 1).await;
+    let long = Duration::from_secs(30);
+    assert_eq!(store.jobs.start(&lease).await, Ok(vec![Held::Yes]));
+    assert_eq!(store.jobs.extend(&lease, long).await, Ok(vec![Held::Yes]));
+    complete(&store, &lease[0]).await;
+    let leader = WorkerId("leader".to_owned());
+    assert_eq!(store.presence.lead("sweeps", &leader, long).await, Ok(true));
+    store.jobs.sweep().await.unwrap();
+    for id in [made, cancelled] {
+        store.jobs.request_removal(id).await.unwrap();
+        let removal = Reserve {
+            queue: Queue::Maintenance,
+            lane: Lane::local(),
+            worker: leader.clone(),
+            limit: 1,
+            lease: long,
+        };
+        let lease = store.jobs.reserve(removal).await.unwrap().remove(0).lease;
+        store
+            .jobs
+            .start(std::slice::from_ref(&lease))
+            .await
+            .unwrap();
+        store.jobs.removed(&lease).await.unwrap();
+        assert_eq!(store.jobs.job(id).await, Ok(None));
+    }
 }
 
 #[tokio::test]

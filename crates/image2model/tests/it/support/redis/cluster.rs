@@ -6,7 +6,7 @@ use redis::FromRedisValue;
 
 use super::{
     eventually,
-    process::{Part, Process},
+    process::{Frozen, Part, Process},
     sentinel::in_step,
 };
 
@@ -130,6 +130,11 @@ impl ClusterFleet {
     /// SIGKILL. The slots of a primary without replicas stay uncovered.
     pub(crate) fn kill(&mut self, port: u16) {
         self.node_mut(port).end();
+    }
+
+    /// SIGSTOP, for as long as the answer lives.
+    pub(crate) fn freeze(&self, port: u16) -> Frozen {
+        self.node(port).freeze()
     }
 
     /// Starts a dead one again in its folder. A primary that was replaced comes back as a replica.

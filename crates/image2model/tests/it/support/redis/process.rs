@@ -11,6 +11,7 @@ use std::{
 };
 
 use redis::{Client, Cmd, FromRedisValue, RedisResult};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 use super::{certificates::Certificates, eventually};
@@ -92,6 +93,14 @@ impl Process {
     pub(super) fn restart_with(&mut self, options: &[&str]) {
         self.options = options.iter().map(|&word| word.to_owned()).collect();
         self.restart();
+    }
+
+    /// SIGSTOP: its connections stay, and nothing is answered.
+    pub(super) fn freeze(&self) -> Frozen {
+        let id = self.info("server", "process_id").unwrap();
+        let id = Pid::from_raw(id.parse().unwrap()).unwrap();
+        kill_process(id, Signal::STOP).unwrap();
+        Frozen(id)
     }
 
     pub(super) fn part(&self) -> &Part {
@@ -179,6 +188,16 @@ impl Process {
     fn could_not_bind(&self) -> bool {
         fs::read_to_string(log(self.dir.path()))
             .is_ok_and(|log| log.contains("Failed listening on port"))
+    }
+}
+
+/// A server that does nothing until this is dropped.
+pub(crate) struct Frozen(Pid);
+
+impl Drop for Frozen {
+    fn drop(&mut self) {
+        // One that has ended already is as good.
+        let _ = kill_process(self.0, Signal::CONT);
     }
 }
 

@@ -6,7 +6,7 @@ use redis::FromRedisValue;
 
 use super::{
     eventually,
-    process::{Part, Process},
+    process::{Frozen, Part, Process},
 };
 
 /// How a fleet is built.
@@ -113,6 +113,11 @@ impl SentinelFleet {
         self.process(port).end();
     }
 
+    /// SIGSTOP of a primary or replica, for as long as the answer lives.
+    pub(crate) fn freeze(&self, port: u16) -> Frozen {
+        self.server(port).freeze()
+    }
+
     /// Starts a dead one again in its folder. A primary that was replaced becomes a replica as soon as Sentinels see it.
     pub(crate) fn restart(&mut self, port: u16) {
         let process = self.process(port);
@@ -200,7 +205,8 @@ impl SentinelFleet {
 pub(super) fn in_step(primary: &Process, replicas: usize) -> bool {
     (0..replicas).all(|n| {
         let replica = primary.info("replication", &format!("slave{n}"));
-        replica.is_some_and(|replica| replica.contains("state=online"))
+        // One that has not confirmed anything yet is online, and gets nothing.
+        replica.is_some_and(|told| told.contains("state=online") && !told.contains("offset=0,"))
     })
 }
 
