@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod balancer;
 mod convert;
 mod disk;
 mod fairness;

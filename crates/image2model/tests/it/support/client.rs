@@ -87,8 +87,12 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Sent {
-        let request = self.http.get(format!("{}{path}", self.base));
-        answer(request).await.unwrap()
+        self.try_get(path).await.unwrap()
+    }
+
+    /// An error means that no whole answer came.
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<Sent> {
+        answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
     pub(crate) async fn post(&self, path: &str) -> Sent {
@@ -98,13 +102,14 @@ impl Client {
 
     /// A file's bytes.
     pub(crate) async fn bytes(&self, path: &str) -> (StatusCode, Vec<u8>) {
-        let got = self
-            .http
-            .get(format!("{}{path}", self.base))
-            .send()
-            .await
-            .unwrap();
-        (got.status(), got.bytes().await.unwrap().to_vec())
+        self.try_bytes(path).await.unwrap()
+    }
+
+    /// An error means that no whole file came.
+    pub(crate) async fn try_bytes(&self, path: &str) -> reqwest::Result<(StatusCode, Vec<u8>)> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let got = request.send().await?;
+        Ok((got.status(), got.bytes().await?.to_vec()))
     }
 
     pub(crate) async fn job(&self, id: &str) -> Value {

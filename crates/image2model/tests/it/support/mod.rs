@@ -1,6 +1,8 @@
 //! The real binary on a port of the system's choosing, and what tests need to talk to it.
 
 mod client;
+mod hearing;
+mod nginx;
 mod pictures;
 mod redis;
 mod s3;
@@ -13,6 +15,8 @@ use std::{
 };
 
 pub(crate) use client::{Client, Event};
+pub(crate) use hearing::{Heard, Told, hear_out, is_for_now};
+pub(crate) use nginx::Nginx;
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::{
     ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually, free_port,
