@@ -6,6 +6,7 @@ mod architecture;
 mod balancer;
 mod convert;
 mod disk;
+mod failover;
 mod fairness;
 mod http;
 mod layering;

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use reqwest::{
     StatusCode,
+    header::RETRY_AFTER,
     multipart::{Form, Part},
 };
 use serde_json::Value;
@@ -18,6 +19,8 @@ pub(crate) struct Client {
 pub(crate) struct Sent {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+    /// Seconds, where it is to be asked again.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// One event of a stream.
@@ -172,9 +175,15 @@ impl Client {
 async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Sent> {
     let got = request.send().await?;
     let status = got.status();
+    let retry_after = got.headers().get(RETRY_AFTER);
+    let retry_after = retry_after.map(|seconds| seconds.to_str().unwrap().parse().unwrap());
     let text = got.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Sent { status, body })
+    Ok(Sent {
+        status,
+        body,
+        retry_after,
+    })
 }
 
 /// `None` for a comment.

@@ -37,6 +37,11 @@ pub(crate) fn soak() -> bool {
     environment("I2M_SOAK").is_some_and(|asked| asked == "1")
 }
 
+/// Whether the timed versions are asked for (`make e2e`).
+pub(crate) fn e2e() -> bool {
+    environment("I2M_E2E").is_some_and(|asked| asked == "1")
+}
+
 /// What the environment of the tests themselves holds.
 #[expect(clippy::disallowed_methods, reason = "no setting of the program")]
 pub(crate) fn environment(name: &str) -> Option<OsString> {
