@@ -180,7 +180,7 @@ impl Nodes {
             if fate(&error) == Fate::Final || wait.is_over() {
                 return Err(unavailable(error));
             }
-            self.renew(&homes).await;
+            wait.at_most(self.renew(&homes)).await;
             wait.pause(&mut self.moves()).await;
         }
     }
@@ -305,7 +305,11 @@ impl Nodes {
             if open.is_empty() {
                 return answers;
             }
-            self.renew(&homes).await;
+            match patience {
+                Patience::Patient => wait.at_most(self.renew(&homes)).await,
+                // Its time is over when a server was silent, and somebody has to ask.
+                Patience::Once | Patience::Glance => self.renew(&homes).await,
+            }
             let known = self.homes();
             if wait.is_over() || (patience != Patience::Patient && Arc::ptr_eq(&homes, &known)) {
                 return answers;
@@ -405,6 +409,11 @@ impl Wait {
                 std::io::ErrorKind::TimedOut,
             ))),
         }
+    }
+
+    /// What is not done in time is left undone.
+    async fn at_most(&self, work: impl Future<Output = ()>) {
+        let _ = timeout(self.left(), work).await;
     }
 
     /// Ends early when shards have moved.
