@@ -2,9 +2,10 @@
 # make test   every test, after installing what the tests need
 # make bench  what it costs: engine, queue (beside Celery and BullMQ), fidelity
 # make soak   the long versions of the tests
+# make e2e    how long requests wait when a primary of the store is killed, over a cluster and under sentinels
 # make web    the page alone;  make lint  formatting, clippy, documentation
 
-.PHONY: run test bench soak web lint tools
+.PHONY: run test bench soak e2e web lint tools
 
 SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:8080
@@ -20,6 +21,9 @@ test: tools web lint
 
 soak: tools web
 	I2M_SOAK=1 cargo test --workspace
+
+e2e: tools
+	I2M_E2E=1 cargo test --package image2model --test it failover:: -- --nocapture --test-threads=1
 
 bench: tools
 	benches/queue/install.sh

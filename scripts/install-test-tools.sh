@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need: parts of Rust, Debian's Chromium and Redis, the model judges and the page's browser driver.
+# Installs what the tests need: parts of Rust, Debian's Chromium, Redis and nginx, the model judges and the page's browser driver.
 # Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -14,6 +14,8 @@ require_component rustfmt
 
 command -v chromium >/dev/null 2>&1 || install_packages "Chromium" chromium fonts-dejavu-core
 command -v redis-server >/dev/null 2>&1 || without_services install_packages "Redis" redis-server redis-tools
+# Debian keeps it where only root looks for commands.
+PATH=$PATH:/usr/sbin command -v nginx >/dev/null 2>&1 || without_services install_packages "nginx" nginx-light
 command -v openssl >/dev/null 2>&1 || install_packages "OpenSSL" openssl
 scripts/fetch-corpus.sh
 (

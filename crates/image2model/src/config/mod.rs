@@ -6,12 +6,14 @@
 
 mod defaults;
 mod layers;
+mod network;
 mod quantity;
 mod rules;
 
 use std::{path::PathBuf, time::Duration};
 
 pub use layers::{ConfigError, Flag, Loaded, Origin, Sources, load};
+pub use network::Network;
 pub use quantity::{Keep, Memory};
 
 use serde::{Deserialize, Serialize};
@@ -213,6 +215,9 @@ pub struct HttpSettings {
     pub hosts: Vec<String>,
     /// Origins, besides the server's own, whose pages may call.
     pub origins: Vec<String>,
+    /// Addresses or networks (`10.0.0.0/8`) of proxies before this server. What they say in `X-Forwarded-For` of who
+    /// asks is believed; nobody else's word is.
+    pub trusted_proxies: Vec<Network>,
 }
 
 /// Old behaviour on demand.

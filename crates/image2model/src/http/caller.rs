@@ -1,37 +1,65 @@
 //! Who asks, read off a request; and the ids that it names.
 
-use std::{convert::Infallible, net::SocketAddr};
+use std::{
+    convert::Infallible,
+    net::{IpAddr, SocketAddr},
+};
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::request::Parts,
+    http::{HeaderMap, request::Parts},
 };
 use uuid::Uuid;
 
 use crate::{
+    config::Network,
     job::{Flow, ItemId, JobId, Owner},
-    service::Caller,
+    service::{Caller, Service},
 };
 
 use super::error::Problem;
 
-impl<S: Sync> FromRequestParts<S> for Caller {
+impl FromRequestParts<Service> for Caller {
     type Rejection = Infallible;
 
     /// Without keys there is one owner, and a flow per client address.
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        let flow = parts
-            .extensions
-            .get::<ConnectInfo<SocketAddr>>()
-            .map_or_else(
-                || "unknown".to_owned(),
-                |peer| peer.ip().to_canonical().to_string(),
-            );
+    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
+        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+        let flow = peer.map_or_else(
+            || "unknown".to_owned(),
+            |peer| {
+                let trusted = &service.config.http.trusted_proxies;
+                client(peer.ip(), &parts.headers, trusted).to_string()
+            },
+        );
         Ok(Self {
             owner: Owner::open(),
             flow: Flow(flow),
         })
     }
+}
+
+/// Who asks: the peer, or whom trusted proxies name, the nearest that is not such a proxy itself. What stands before
+/// that in the header came from outside and can be anything.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(*address));
+    let mut nearest = peer.to_canonical();
+    let named = headers.get_all("x-forwarded-for").iter().rev();
+    let mut named = named.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
+    while is_trusted(&nearest) {
+        let Some(before) = named.next().and_then(|text| address(text.trim())) else {
+            break;
+        };
+        nearest = before.to_canonical();
+    }
+    nearest
+}
+
+/// With or without a port, which some proxies add.
+fn address(text: &str) -> Option<IpAddr> {
+    let bare = text.trim_start_matches('[').trim_end_matches(']');
+    let with_port = || Some(text.parse::<SocketAddr>().ok()?.ip());
+    bare.parse().ok().or_else(with_port)
 }
 
 /// A job, or one image of it: both ids are accepted where a task is meant.
@@ -102,4 +130,47 @@ pub(super) fn shortened(text: &str) -> String {
         .take(MOST)
         .chain(std::iter::once('…'))
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_asks_is_whom_trusted_proxies_name() {
+        let trusted = ["10.0.0.0/8".parse().unwrap(), "::1".parse().unwrap()];
+        for (peer, forwarded, asks) in [
+            ("192.0.2.1", &["203.0.113.9"][..], "192.0.2.1"),
+            ("10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            ("::ffff:10.0.0.1", &["203.0.113.9"], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                &["198.51.100.2, 203.0.113.9, 10.0.0.2"],
+                "203.0.113.9",
+            ),
+            ("10.0.0.1", &["198.51.100.2", "203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", &["203.0.113.9:4711"], "203.0.113.9"),
+            ("::1", &["[2001:db8::7]:4711"], "2001:db8::7"),
+            ("::1", &["2001:db8::7"], "2001:db8::7"),
+            ("10.0.0.1", &["10.0.0.3,10.0.0.2"], "10.0.0.3"),
+            ("10.0.0.1", &["203.0.113.9, someone"], "10.0.0.1"),
+            ("10.0.0.1", &[""], "10.0.0.1"),
+            ("10.0.0.1", &[], "10.0.0.1"),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                headers.append("x-forwarded-for", value.parse().unwrap());
+            }
+            let found = client(peer.parse().unwrap(), &headers, &trusted);
+            assert_eq!(found.to_string(), asks, "{peer} {forwarded:?}");
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
+        let peer = "10.0.0.1".parse().unwrap();
+        assert_eq!(
+            client(peer, &headers, &[]),
+            peer,
+            "nobody is trusted unless named"
+        );
+    }
 }

@@ -130,6 +130,7 @@ mod tests {
         let settings = HttpSettings {
             hosts: vec!["models.example".to_owned()],
             origins: vec!["https://shop.example".to_owned()],
+            ..HttpSettings::default()
         };
         for (host, origin, passes) in [
             ("127.0.0.1:8080", None, true),

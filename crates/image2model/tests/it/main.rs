@@ -3,8 +3,10 @@
 #![cfg(test)]
 
 mod architecture;
+mod balancer;
 mod convert;
 mod disk;
+mod failover;
 mod fairness;
 mod http;
 mod layering;

@@ -33,6 +33,7 @@ fn three_primaries_share_their_sentinels() {
         sentinels: 3,
         options: &["--requirepass", "secret"],
         sentinel_options: &["--requirepass", "other"],
+        ..SentinelShape::default()
     });
     let url = fleet.url();
     assert!(url.starts_with("redis+sentinel://127.0.0.1:"), "{url}");

@@ -130,6 +130,7 @@ async fn sentinels_have_a_password_of_their_own() {
         sentinels: 1,
         options: &["--requirepass", "good"],
         sentinel_options: &["--requirepass", "other"],
+        ..SentinelShape::default()
     });
     let url = fleet.url().replacen("://", "://:good@", 1);
     let sentinels = |password| {

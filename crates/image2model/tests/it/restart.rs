@@ -1,7 +1,7 @@
 //! The real server, killed and asked to end: nothing accepted is lost, nothing is told twice, nothing is left.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     fs,
     path::Path,
     sync::{
@@ -16,11 +16,10 @@ use image2model::{
     job::{Owner, RetryPolicy},
     store,
 };
-use reqwest::StatusCode;
 use serde_json::Value;
 use tokio::{sync::oneshot, task::JoinHandle};
 
-use crate::support::{Client, Event, Server, jpeg, soak, tiny};
+use crate::support::{Client, Event, Heard, Server, Told, hear_out, jpeg, soak, tiny};
 
 const FEW_FACES: &[(&str, &str)] = &[("face_limit", "100")];
 
@@ -63,7 +62,7 @@ async fn a_killed_server_loses_nothing_tells_nothing_twice_and_leaves_nothing() 
         if let Some(listener) = job.listener {
             let heard = listener.await.unwrap();
             assert_eq!(heard.facts, told, "{}", job.id);
-            survivors += usize::from(heard.over_a_kill);
+            survivors += usize::from(heard.over_a_cut);
         }
         known.insert(job.id);
     }
@@ -90,63 +89,6 @@ struct Accepted {
     listener: Option<JoinHandle<Heard>>,
 }
 
-/// A job's facts by number: name and data of the event of each.
-type Told = BTreeMap<u32, (String, Value)>;
-
-/// What one reader heard of a job, however often its stream was cut off.
-#[derive(Default)]
-struct Heard {
-    facts: Told,
-    /// Some facts came before a cut, others after.
-    over_a_kill: bool,
-}
-
-impl Heard {
-    /// Takes a fact that was told after `last` in one stream: numbers follow each other, and each says what it always
-    /// said. Returns its number.
-    fn take(&mut self, last: u32, event: Event) -> u32 {
-        let Some(number) = event.fact() else {
-            return last;
-        };
-        assert_eq!(number, last + 1, "a gap or a repeat: {event:?}");
-        let told = (event.name, event.data);
-        let known = self.facts.entry(number).or_insert_with(|| told.clone());
-        assert_eq!(*known, told, "number {number} was told as something else");
-        number
-    }
-}
-
-/// Listens to a job until its stream is over for good. Each second time it comes back it asks for everything again, to
-/// hear whether the numbers still say the same.
-fn listener(client: Client, id: String) -> JoinHandle<Heard> {
-    tokio::spawn(async move {
-        let mut heard = Heard::default();
-        // A server that is being started again refuses connections for a moment.
-        let mut again = tokio::time::interval(Duration::from_millis(20));
-        let mut anew = false;
-        loop {
-            again.tick().await;
-            let before = heard.facts.len();
-            let known = heard.facts.keys().last().copied().unwrap_or(0);
-            let mut last = if anew { 0 } else { known };
-            let named = last.to_string();
-            let listened = client.listen(&id, Some(&named), |event| {
-                last = heard.take(last, event);
-                false
-            });
-            match listened.await {
-                Ok(StatusCode::NO_CONTENT) => return heard,
-                Ok(status) => {
-                    assert_eq!(status, StatusCode::OK, "{id}");
-                    anew = false;
-                }
-                Err(_) => anew = !anew,
-            }
-            heard.over_a_kill |= before > 0 && heard.facts.len() > before;
-        }
-    })
-}
-
 /// Sends jobs under idempotency keys, each again and again until it is accepted.
 fn load(number: u64, port: u16, over: Arc<AtomicBool>) -> JoinHandle<Vec<Accepted>> {
     tokio::spawn(async move {
@@ -159,7 +101,7 @@ fn load(number: u64, port: u16, over: Arc<AtomicBool>) -> JoinHandle<Vec<Accepte
             let seeds = (0..1 + sent % 4).map(|image| number << 32 | sent << 8 | image);
             let pictures: Vec<_> = seeds.map(tiny).collect();
             let id = accepted_at_last(&client, &pictures, &key).await;
-            let listener = (sent % 3 == 0).then(|| listener(client.clone(), id.clone()));
+            let listener = (sent % 3 == 0).then(|| hear_out(client.clone(), id.clone()));
             accepted.push(Accepted {
                 id,
                 images: pictures.len(),

@@ -2,6 +2,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use reqwest::{
     StatusCode,
+    header::RETRY_AFTER,
     multipart::{Form, Part},
 };
 use serde_json::Value;
@@ -19,7 +20,7 @@ pub(crate) struct Sent {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
     /// Seconds after which another try is worthwhile.
-    pub(crate) retry_after: Option<String>,
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// One event of a stream.
@@ -89,8 +90,12 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Sent {
-        let request = self.http.get(format!("{}{path}", self.base));
-        answer(request).await.unwrap()
+        self.try_get(path).await.unwrap()
+    }
+
+    /// An error means that no whole answer came.
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<Sent> {
+        answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
     pub(crate) async fn post(&self, path: &str) -> Sent {
@@ -100,13 +105,14 @@ impl Client {
 
     /// A file's bytes.
     pub(crate) async fn bytes(&self, path: &str) -> (StatusCode, Vec<u8>) {
-        let got = self
-            .http
-            .get(format!("{}{path}", self.base))
-            .send()
-            .await
-            .unwrap();
-        (got.status(), got.bytes().await.unwrap().to_vec())
+        self.try_bytes(path).await.unwrap()
+    }
+
+    /// An error means that no whole file came.
+    pub(crate) async fn try_bytes(&self, path: &str) -> reqwest::Result<(StatusCode, Vec<u8>)> {
+        let request = self.http.get(format!("{}{path}", self.base));
+        let got = request.send().await?;
+        Ok((got.status(), got.bytes().await?.to_vec()))
     }
 
     pub(crate) async fn job(&self, id: &str) -> Value {
@@ -169,8 +175,8 @@ impl Client {
 async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Sent> {
     let got = request.send().await?;
     let status = got.status();
-    let retry_after = got.headers().get("retry-after");
-    let retry_after = retry_after.map(|value| value.to_str().unwrap().to_owned());
+    let retry_after = got.headers().get(RETRY_AFTER);
+    let retry_after = retry_after.map(|seconds| seconds.to_str().unwrap().parse().unwrap());
     let text = got.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
     Ok(Sent {

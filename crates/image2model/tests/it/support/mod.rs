@@ -1,6 +1,8 @@
 //! The real binary on a port of the system's choosing, and what tests need to talk to it.
 
 mod client;
+mod hearing;
+mod nginx;
 mod pictures;
 mod redis;
 mod s3;
@@ -13,6 +15,8 @@ use std::{
 };
 
 pub(crate) use client::{Client, Event};
+pub(crate) use hearing::{Heard, Told, hear_out, is_for_now};
+pub(crate) use nginx::Nginx;
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::{
     ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually, free_port,
@@ -31,6 +35,11 @@ pub(crate) fn root() -> PathBuf {
 /// Whether the long versions are asked for (`make soak`).
 pub(crate) fn soak() -> bool {
     environment("I2M_SOAK").is_some_and(|asked| asked == "1")
+}
+
+/// Whether the timed versions are asked for (`make e2e`).
+pub(crate) fn e2e() -> bool {
+    environment("I2M_E2E").is_some_and(|asked| asked == "1")
 }
 
 /// What the environment of the tests themselves holds.

@@ -71,10 +71,14 @@ impl Server {
     /// SIGTERM, and waits until it has drained: how it ended and how long that took.
     pub(crate) fn terminate(mut self) -> (ExitStatus, Duration) {
         let asked = Instant::now();
+        (self.end_in_order(), asked.elapsed())
+    }
+
+    /// SIGTERM, and waits until it has drained: how it ended.
+    pub(crate) fn end_in_order(&mut self) -> ExitStatus {
         let pid = Pid::from_raw(i32::try_from(self.pid()).unwrap()).unwrap();
         kill_process(pid, Signal::TERM).unwrap();
-        let status = self.child.wait().unwrap();
-        (status, asked.elapsed())
+        self.child.wait().unwrap()
     }
 
     /// Memory that the process holds right now, in bytes.

@@ -2,11 +2,12 @@
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
-use futures::future::join_all;
+use futures::{StreamExt as _, stream::FuturesUnordered};
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, FromRedisValue, RedisError, RedisResult, Value,
     aio::MultiplexedConnection, cmd,
 };
+use tokio::time::timeout;
 
 use super::{
     super::keys::{Shard, Shards},
@@ -18,6 +19,8 @@ use super::{
 
 /// How long one server may take to say where things lie; others are asked at the same time.
 const ASKED: Duration = Duration::from_millis(500);
+/// How long more the others are waited for when most of those who were asked have said it.
+const LATE: Duration = Duration::from_millis(50);
 /// Members of a cluster that are asked.
 const ENOUGH: usize = 6;
 
@@ -122,7 +125,7 @@ impl Finder {
         masters: &[String],
     ) -> RedisResult<Vec<(Shard, ConnectionAddr)>> {
         let ask = at.iter().map(|place| self.ask_sentinel(place, masters));
-        let answers = all_or_error(join_all(ask).await)?;
+        let answers = most(ask).await?;
         let (mut found, mut refused) = (Vec::new(), None);
         for (n, _) in masters.iter().enumerate() {
             let named = answers.iter().filter_map(|masters| masters.get(n)?.clone());
@@ -202,8 +205,7 @@ impl Finder {
         asked.extend(seeds.into_iter().take(ENOUGH));
         asked.sort_unstable();
         asked.dedup();
-        let answers = join_all(asked.iter().map(|place| self.ask_member(place))).await;
-        let views = all_or_error(answers)?;
+        let views = most(asked.iter().map(|place| self.ask_member(place))).await?;
         let covered = views.iter().map(|view| {
             view.iter()
                 .map(|range| range.last.saturating_sub(range.first) + 1)
@@ -274,14 +276,24 @@ fn by_votes(named: impl Iterator<Item = Place>) -> Vec<Place> {
     places.into_iter().map(|(place, _)| place).collect()
 }
 
-/// Those that answered; the first's error when none did.
-fn all_or_error<T>(answers: Vec<RedisResult<T>>) -> RedisResult<Vec<T>> {
+/// Those that answer, without waiting for the silent ones when most have; the first's error when none does.
+async fn most<T>(
+    asked: impl Iterator<Item = impl Future<Output = RedisResult<T>>>,
+) -> RedisResult<Vec<T>> {
+    let mut open: FuturesUnordered<_> = asked.collect();
+    let enough = open.len() / 2 + 1;
     let mut given = Vec::new();
     let mut failed = None;
-    for answer in answers {
-        match answer {
-            Ok(answer) => given.push(answer),
-            Err(error) => failed = failed.or(Some(error)),
+    loop {
+        let next = if given.len() < enough {
+            open.next().await
+        } else {
+            timeout(LATE, open.next()).await.unwrap_or(None)
+        };
+        match next {
+            Some(Ok(answer)) => given.push(answer),
+            Some(Err(error)) => failed = failed.or(Some(error)),
+            None => break,
         }
     }
     match failed {
@@ -301,4 +313,49 @@ async fn quickly(client: &Client) -> RedisResult<MultiplexedConnection> {
 
 fn none(why: &'static str) -> RedisError {
     RedisError::from((redis::ErrorKind::MasterNameNotFoundBySentinel, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::{pending, ready};
+
+    use futures::future::Either;
+    use tokio::time::Instant;
+
+    use super::*;
+
+    /// What those say of whom so many answer, so many err and so many are silent, and after how long.
+    async fn asked(answer: usize, err: usize, silent: usize) -> (Result<usize, String>, Duration) {
+        let begun = Instant::now();
+        let says = |n| match n {
+            n if n < answer => Either::Left(ready(Ok(n))),
+            n if n < answer + err => Either::Left(ready(Err(none("no")))),
+            _ => Either::Right(async {
+                let silent = timeout(ASKED, pending::<()>()).await;
+                silent.map(|()| 0).map_err(|_| none("silent"))
+            }),
+        };
+        let found = most((0..answer + err + silent).map(says)).await;
+        let found = found.map(|given| given.len());
+        (found.map_err(|error| error.to_string()), begun.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_silent_are_waited_for_only_until_most_have_answered() {
+        for (answer, err, silent, given, waits) in [
+            (3, 0, 0, 3, Duration::ZERO),
+            (4, 0, 2, 4, LATE),
+            (2, 1, 0, 2, Duration::ZERO),
+            (3, 0, 3, 3, ASKED),
+            (1, 1, 1, 1, ASKED),
+        ] {
+            let (found, took) = asked(answer, err, silent).await;
+            assert_eq!(found, Ok(given), "{answer} {err} {silent}");
+            assert!(
+                took >= waits && took < waits + LATE,
+                "{took:?} of {waits:?}"
+            );
+        }
+        assert!(asked(0, 1, 1).await.0.is_err());
+    }
 }

@@ -185,7 +185,7 @@ impl Nodes {
             if fate(&error) == Fate::Final || wait.is_over() {
                 return Err(unavailable(error));
             }
-            self.renew(&homes).await;
+            wait.at_most(self.renew(&homes)).await;
             if !self.may_have(&self.homes(), shard) {
                 return Err(unavailable(no_home()));
             }
@@ -338,7 +338,7 @@ impl Nodes {
                 return answers;
             }
             // Late is as good as never.
-            drop(timeout(wait.left(), self.renew(&homes)).await);
+            wait.at_most(self.renew(&homes)).await;
             let known = self.homes();
             if wait.is_over() || (patience != Patience::Patient && Arc::ptr_eq(&homes, &known)) {
                 return answers;
@@ -444,6 +444,11 @@ impl Wait {
                 std::io::ErrorKind::TimedOut,
             ))),
         }
+    }
+
+    /// What is not done in time is left undone.
+    async fn at_most(&self, work: impl Future<Output = ()>) {
+        let _ = timeout(self.left(), work).await;
     }
 
     /// Ends early when shards have moved.

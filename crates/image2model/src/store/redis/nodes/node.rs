@@ -56,6 +56,8 @@ struct Link {
     /// Which connection this is, so that a broken one is given up once.
     number: u64,
     open: Option<MultiplexedConnection>,
+    /// When a try to connect failed last, and why.
+    failed: Option<(Instant, RedisError)>,
 }
 
 impl Node {
@@ -166,12 +168,23 @@ impl Node {
 
     /// The open connection, or a new one.
     async fn link(&self) -> RedisResult<(u64, MultiplexedConnection)> {
+        let asked = Instant::now();
         let mut link = self.link.lock().await;
         if let Some(open) = &link.open {
             return Ok((link.number, open.clone()));
         }
         // Those who waited while others tried to connect must not wait for one failure after the other.
-        let made = self.connect(self.manners.limit).await?;
+        if let Some((_, error)) = link.failed.as_ref().filter(|(at, _)| *at > asked) {
+            return Err(error.clone());
+        }
+        let made = match self.connect(self.manners.limit).await {
+            Ok(made) => made,
+            Err(error) => {
+                link.failed = Some((Instant::now(), error.clone()));
+                return Err(error);
+            }
+        };
+        link.failed = None;
         link.number += 1;
         link.open = Some(made.clone());
         Ok((link.number, made))

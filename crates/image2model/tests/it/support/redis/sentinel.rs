@@ -1,6 +1,6 @@
 //! Primaries with replicas, and the Sentinels that watch over them.
 
-use std::{collections::HashMap, ops::Range};
+use std::{collections::HashMap, ops::Range, time::Duration};
 
 use redis::FromRedisValue;
 
@@ -15,10 +15,25 @@ pub(crate) struct SentinelShape<'a> {
     pub(crate) masters: &'a [&'a str],
     pub(crate) replicas_each: usize,
     pub(crate) sentinels: usize,
+    /// How long a primary must be silent to be replaced.
+    pub(crate) down_after: Duration,
     /// For every primary and replica, such as `--appendonly yes` or `--requirepass secret`.
     pub(crate) options: &'a [&'a str],
     /// For every Sentinel.
     pub(crate) sentinel_options: &'a [&'a str],
+}
+
+impl Default for SentinelShape<'_> {
+    fn default() -> Self {
+        Self {
+            masters: &["mymaster"],
+            replicas_each: 2,
+            sentinels: 3,
+            down_after: Duration::from_secs(1),
+            options: &[],
+            sentinel_options: &[],
+        }
+    }
 }
 
 pub(crate) struct SentinelFleet {
@@ -36,8 +51,7 @@ impl SentinelFleet {
             masters,
             replicas_each,
             sentinels,
-            options: &[],
-            sentinel_options: &[],
+            ..SentinelShape::default()
         })
     }
 
@@ -66,7 +80,7 @@ impl SentinelFleet {
             }
             for (n, sentinel) in fleet.sentinels.iter().enumerate() {
                 // Those who find out in the same moment all vote for themselves.
-                let down_after = 1_000 + 200 * n;
+                let down_after = shape.down_after + n as u32 * Duration::from_millis(200);
                 watch(sentinel, name, primary, shape.sentinels / 2 + 1, down_after);
             }
         }
@@ -210,14 +224,14 @@ pub(super) fn in_step(primary: &Process, replicas: usize) -> bool {
     })
 }
 
-fn watch(sentinel: &Process, name: &str, primary: &Process, quorum: usize, down_after: usize) {
+fn watch(sentinel: &Process, name: &str, primary: &Process, quorum: usize, down_after: Duration) {
     hasten(sentinel);
     if let Some(password) = sentinel.option("--requirepass") {
         sentinel.ask::<()>(&["SENTINEL", "CONFIG", "SET", "sentinel-pass", password]);
     }
     let (port, quorum) = (primary.port().to_string(), quorum.to_string());
     sentinel.ask::<()>(&["SENTINEL", "MONITOR", name, "127.0.0.1", &port, &quorum]);
-    let down_after = down_after.to_string();
+    let down_after = down_after.as_millis().to_string();
     let mut settings = vec!["down-after-milliseconds", &down_after];
     settings.extend(["failover-timeout", "2000"]);
     if let Some(password) = primary.option("--requirepass") {
