@@ -138,6 +138,7 @@ impl Attempt {
             hand_in::discard(&*store.jobs, artifacts, item, &completion.files).await;
             return Ok(None);
         }
+        tracing::debug!(task = %self.task.id, "the result was taken");
         Ok(Some(()))
     }
 

@@ -212,6 +212,7 @@ impl Pool {
         if let Some(why) = told {
             stop.now(why);
         }
+        tracing::debug!(task = %reserved.task.id, "an attempt begins");
         self.left = self.left.saturating_sub(1);
         if self.left == 0 {
             self.worn_out.cancel();
