@@ -2,9 +2,10 @@
 # make test   every test, after installing what the tests need
 # make bench  what it costs: engine, store, fidelity
 # make soak   the long versions of the tests
+# make chaos ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
 # make web    the page alone;  make lint  formatting, clippy, documentation
 
-.PHONY: run test bench soak web lint tools
+.PHONY: run test bench soak chaos web lint tools
 
 SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:8080
@@ -20,6 +21,9 @@ test: tools web lint
 
 soak: tools web
 	I2M_SOAK=1 cargo test --workspace
+
+chaos: tools
+	I2M_CHAOS=1 cargo test -p image2model --test it -- --nocapture --test-threads 1 chaos::
 
 bench: tools
 	cargo bench --workspace

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod architecture;
+mod chaos;
 mod convert;
 mod disk;
 mod fairness;

@@ -18,6 +18,8 @@ pub(crate) struct Client {
 pub(crate) struct Sent {
     pub(crate) status: StatusCode,
     pub(crate) body: Value,
+    /// Seconds, where it says so.
+    pub(crate) retry_after: Option<u64>,
 }
 
 /// One event of a stream.
@@ -32,6 +34,11 @@ impl Event {
     /// The fact's number; `None` of progress and heartbeats.
     pub(crate) fn fact(&self) -> Option<u32> {
         self.id.parse().ok()
+    }
+
+    /// Whether it tells that the job has ended.
+    pub(crate) fn is_last(&self) -> bool {
+        ["task_completed", "task_failed", "task_cancelled"].contains(&&*self.name)
     }
 }
 
@@ -87,8 +94,12 @@ impl Client {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Sent {
-        let request = self.http.get(format!("{}{path}", self.base));
-        answer(request).await.unwrap()
+        self.try_get(path).await.unwrap()
+    }
+
+    /// An error means that no whole answer came.
+    pub(crate) async fn try_get(&self, path: &str) -> reqwest::Result<Sent> {
+        answer(self.http.get(format!("{}{path}", self.base))).await
     }
 
     pub(crate) async fn post(&self, path: &str) -> Sent {
@@ -167,9 +178,15 @@ impl Client {
 async fn answer(request: reqwest::RequestBuilder) -> reqwest::Result<Sent> {
     let got = request.send().await?;
     let status = got.status();
+    let retry_after = got.headers().get("retry-after");
+    let retry_after = retry_after.map(|seconds| seconds.to_str().unwrap().parse().unwrap());
     let text = got.text().await?;
     let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Sent { status, body })
+    Ok(Sent {
+        status,
+        body,
+        retry_after,
+    })
 }
 
 /// `None` for a comment.

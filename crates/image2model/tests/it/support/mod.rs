@@ -12,7 +12,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use client::{Client, Event};
+pub(crate) use client::{Client, Event, Sent};
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::{
     ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually, free_port,
@@ -31,6 +31,11 @@ pub(crate) fn root() -> PathBuf {
 /// Whether the long versions are asked for (`make soak`).
 pub(crate) fn soak() -> bool {
     environment("I2M_SOAK").is_some_and(|asked| asked == "1")
+}
+
+/// Whether the long version of the story of killed processes is asked for (`make chaos`).
+pub(crate) fn chaos() -> bool {
+    environment("I2M_CHAOS").is_some_and(|asked| asked == "1")
 }
 
 /// What the environment of the tests themselves holds.
