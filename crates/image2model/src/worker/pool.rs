@@ -298,7 +298,10 @@ impl Pool {
             .retain(|reserved| told.get(&reserved.lease) != Some(&Held::Lost));
         for running in self.running.values() {
             match told.get(&running.lease) {
-                Some(Held::Lost) => running.stop.now(Why::Lost),
+                Some(Held::Lost) => {
+                    tracing::info!(task = %running.task.id, "its lease was lost: the attempt ends");
+                    running.stop.now(Why::Lost);
+                }
                 Some(Held::Cancelled) => running.stop.now(Why::Cancelled),
                 Some(Held::Yes) | None => {}
             }

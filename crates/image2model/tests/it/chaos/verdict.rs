@@ -62,6 +62,12 @@ fn on_job(accepted: &Accepted, job: &Value, events: &[Event]) {
         let files = item["files"].as_array().unwrap();
         let formats: Vec<_> = files.iter().map(|file| &file["format"]).collect();
         assert_eq!(formats, ["glb"], "published other than once: {}", told());
+        assert_eq!(
+            item["attempts"],
+            0,
+            "nothing but accidents happened: {}",
+            told()
+        );
         let completed = |event: &&Event| {
             event.data["file_id"] == item["file_id"]
                 && event.data["status"] == "completed"
