@@ -101,6 +101,17 @@ impl Clients {
     }
 }
 
+/// A file's bytes.
+pub(super) async fn download(clients: &Clients, path: &str) -> Vec<u8> {
+    loop {
+        match clients.any().bytes(path).await {
+            (status, bytes) if status.is_success() => return bytes,
+            (status, _) => assert_eq!(status, 503, "{path}"),
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
+
 /// A job of one to three pictures, as often as it takes until it is accepted.
 pub(super) async fn submit(clients: &Clients, number: usize, seed: u64) -> Accepted {
     let items = 1 + number % 3;

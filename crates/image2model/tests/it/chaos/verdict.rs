@@ -11,7 +11,7 @@ use futures::{StreamExt as _, stream};
 use serde_json::Value;
 
 use super::{
-    clients::{Accepted, Clients, Followed},
+    clients::{Accepted, Clients, Followed, download, follow},
     house::Kind,
 };
 use crate::support::Event;
@@ -29,13 +29,13 @@ pub(super) async fn on_jobs(clients: &Clients, accepted: &[Accepted]) {
         let ended = tokio::time::timeout(PATIENCE, ended(clients, &accepted.id));
         let job = ended.await;
         let job = job.unwrap_or_else(|_| panic!("{} is lost: it does not end", accepted.id));
-        let events = clients.any().events(&accepted.id).await;
+        let events = follow(clients.clone(), accepted.clone()).await.facts;
         on_job(accepted, &job, &events);
         for item in job["items"].as_array().unwrap() {
             let url = item["files"][0]["url"].as_str().unwrap();
             let path = url.strip_prefix("/api/v1").unwrap();
-            let (status, bytes) = clients.any().bytes(path).await;
-            assert!(status.is_success() && bytes.starts_with(b"glTF"), "{item}");
+            let bytes = download(clients, path).await;
+            assert!(bytes.starts_with(b"glTF"), "{item}");
         }
     });
     judged.await;
@@ -53,7 +53,7 @@ async fn ended(clients: &Clients, id: &str) -> Value {
     }
 }
 
-fn on_job(accepted: &Accepted, job: &Value, events: &[Event]) {
+fn on_job(accepted: &Accepted, job: &Value, events: &[(u32, Event)]) {
     let told = || format!("{job:#}\n{events:#?}");
     assert_eq!(job["status"], "completed", "{}", told());
     let items = job["items"].as_array().unwrap();
@@ -68,22 +68,24 @@ fn on_job(accepted: &Accepted, job: &Value, events: &[Event]) {
             "nothing but accidents happened: {}",
             told()
         );
-        let completed = |event: &&Event| {
-            event.data["file_id"] == item["file_id"]
-                && event.data["status"] == "completed"
-                && event.fact().is_some()
+        let completed = |(_, event): &&(u32, Event)| {
+            event.data["file_id"] == item["file_id"] && event.data["status"] == "completed"
         };
         let completed = events.iter().filter(completed).count();
         assert_eq!(completed, 1, "completed other than once: {}", told());
     }
-    let facts: Vec<_> = events.iter().filter_map(Event::fact).collect();
+    let facts: Vec<_> = events.iter().map(|(number, _)| *number).collect();
     assert!(
         facts.iter().copied().eq(1..=facts.len() as u32),
         "{}",
         told()
     );
-    let ends = events.iter().filter(|event| event.is_last()).count();
-    assert!(ends == 1 && events.last().unwrap().is_last(), "{}", told());
+    let ends = events.iter().filter(|(_, event)| event.is_last()).count();
+    assert!(
+        ends == 1 && events.last().unwrap().1.is_last(),
+        "{}",
+        told()
+    );
 }
 
 /// Each reader heard all facts in their order; or, where a new primary lacked what an old one had told, came at the
@@ -97,16 +99,20 @@ pub(super) async fn on_readers(clients: &Clients, followed: &[Followed]) {
         for pair in heard.windows(2) {
             assert!(pair[1] <= pair[0] + 1, "a gap in {heard:?}: {}", told());
         }
-        let events = clients.any().events(&reader.job.id).await;
-        let facts: Vec<_> = events.iter().filter(|e| e.fact().is_some()).collect();
+        let facts = follow(clients.clone(), reader.job.clone()).await.facts;
         let heard_all = facts.len() == reader.facts.len()
             && facts
                 .iter()
                 .zip(&reader.facts)
-                .all(|(fact, (_, heard))| fact.data == heard.data);
+                .all(|((_, fact), (_, heard))| fact.data == heard.data);
         revised += usize::from(!heard_all);
         let last = reader.facts.iter().map(|(_, event)| event);
-        assert_eq!(standing(last), standing(facts.into_iter()), "{}", told());
+        assert_eq!(
+            standing(last),
+            standing(facts.iter().map(|(_, event)| event)),
+            "{}",
+            told()
+        );
     }
     println!(
         "{} readers, {revised} of them told something anew",
