@@ -2,7 +2,7 @@
 # make test   every test, after installing what the tests need
 # make bench  what it costs: engine, store, fidelity
 # make soak   the long versions of the tests
-# make chaos ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
+# make chaos  ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
 # make web    the page alone;  make lint  formatting, clippy, documentation
 
 .PHONY: run test bench soak chaos web lint tools

@@ -10,6 +10,9 @@ use std::{
 
 use crate::support::role;
 
+/// Lines of the log that a failure shows.
+const LAST: usize = 500;
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Kind {
     Worker,
@@ -77,7 +80,7 @@ impl House {
                 State::Down(_) => {}
                 State::Up(child) => match child.try_wait().unwrap() {
                     None => continue,
-                    Some(status) => process.assert_never_came_up(status, &log),
+                    Some(status) => process.assert_never_came_up(status),
                 },
             }
             process.start(&self.dir, &self.settings, &log);
@@ -103,6 +106,17 @@ impl House {
     }
 }
 
+impl Drop for House {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = fs::read_to_string(self.log()).unwrap_or_default();
+            let lines: Vec<_> = log.lines().collect();
+            let last = &lines[lines.len().saturating_sub(LAST)..];
+            println!("What the processes logged last:\n{}", last.join("\n"));
+        }
+    }
+}
+
 impl Process {
     fn start(&mut self, dir: &Path, settings: &[(String, String)], log: &Path) {
         let words: Vec<_> = self.words.iter().map(String::as_str).collect();
@@ -124,14 +138,9 @@ impl Process {
         fs::read_to_string(&self.output).is_ok_and(|told| told.contains("is ready"))
     }
 
-    fn assert_never_came_up(&self, status: ExitStatus, log: &Path) {
-        let log = || fs::read_to_string(log).unwrap_or_default();
-        assert!(
-            !self.has_come_up(),
-            "{:?} ended by itself: {status}\n{}",
-            self.words,
-            log()
-        );
+    fn assert_never_came_up(&self, status: ExitStatus) {
+        let words = &self.words;
+        assert!(!self.has_come_up(), "{words:?} ended by itself: {status}");
     }
 
     fn end(&mut self) {
