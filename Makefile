@@ -2,10 +2,11 @@
 # make test   every test, after installing what the tests need
 # make bench  what it costs: engine, queue (beside Celery and BullMQ), fidelity
 # make soak   the long versions of the tests
+# make chaos  ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
 # make e2e    how long requests wait when a primary of the store is killed, over a cluster and under sentinels
 # make web    the page alone;  make lint  formatting, clippy, documentation
 
-.PHONY: run test bench soak e2e web lint tools
+.PHONY: run test bench soak chaos e2e web lint tools
 
 SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:8080
@@ -24,6 +25,9 @@ soak: tools web
 
 e2e: tools
 	I2M_E2E=1 cargo test --package image2model --test it failover:: -- --nocapture --test-threads=1
+
+chaos: tools
+	I2M_CHAOS=1 cargo test -p image2model --test it -- --nocapture --test-threads 1 chaos::
 
 bench: tools
 	benches/queue/install.sh

@@ -15,11 +15,11 @@ use crate::{
     artifacts::Artifacts,
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
-    config::{Config, Keep, StoreSettings},
+    config::{Config, Keep, Maker, StoreSettings, WorkerSettings},
     http::{self, Surface},
     job::Queue,
     job::RetryPolicy,
-    provider::LocalProvider,
+    provider::{InstantProvider, LocalProvider, Provider},
     service::{Parts, Service},
     store::{self, Store},
     worker::{self, Duty, Worker},
@@ -110,7 +110,7 @@ impl App {
             id: worker::process_id(),
             store,
             artifacts,
-            provider: Arc::new(LocalProvider::new(&config.worker)),
+            provider: maker(role, &config.worker),
             config,
             clock,
             space,
@@ -212,6 +212,21 @@ impl App {
             space: self.worker.space.clone(),
         };
         Service::start(parts, beside, shutdown)
+    }
+}
+
+/// Who makes the models, chosen here once.
+fn maker(role: Role, settings: &WorkerSettings) -> Arc<dyn Provider> {
+    match settings.provider {
+        Maker::Local => Arc::new(LocalProvider::new(settings)),
+        Maker::Instant => {
+            if matches!(role, Role::Serve | Role::Worker) {
+                tracing::warn!(
+                    "worker.provider is instant: every picture becomes the same small model, which is for measuring only"
+                );
+            }
+            Arc::new(InstantProvider::default())
+        }
     }
 }
 

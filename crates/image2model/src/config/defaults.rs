@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    ArtifactSettings, CompatSettings, Config, HttpSettings, Keep, LogSettings, Memory, Pool, Pools,
-    ResultSettings, RetrySettings, StoreSettings, StreamSettings, UploadSettings, WorkerSettings,
+    ArtifactSettings, CompatSettings, Config, HttpSettings, Keep, LogSettings, Maker, Memory, Pool,
+    Pools, ResultSettings, RetrySettings, StoreSettings, StreamSettings, UploadSettings,
+    WorkerSettings,
 };
 use crate::job::Queue;
 
@@ -68,6 +69,7 @@ impl Default for WorkerSettings {
         Self {
             queues: Queue::ALL.to_vec(),
             memory: Memory::Percent(60),
+            provider: Maker::Local,
             threads: 0,
             lease: 30,
             extend_every: 10,

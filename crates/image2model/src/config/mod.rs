@@ -101,6 +101,7 @@ pub struct WorkerSettings {
     pub queues: Vec<Queue>,
     /// Memory for local work: `60%` of the machine's or the cgroup's limit, or an amount such as `2 GB`.
     pub memory: Memory,
+    pub provider: Maker,
     /// Threads for local work; 0 is one per core.
     pub threads: usize,
     pub lease: u64,
@@ -108,6 +109,16 @@ pub struct WorkerSettings {
     /// Time to finish running work after SIGTERM before it is handed back.
     pub grace: u64,
     pub sweep_every: f64,
+}
+
+/// Who makes the models.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Maker {
+    /// This machine, from the pictures.
+    Local,
+    /// Nobody: one small fixed model is every picture's at once, to measure a fleet without the work.
+    Instant,
 }
 
 /// `job::RetryPolicy` as configured.

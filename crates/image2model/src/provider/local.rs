@@ -156,7 +156,7 @@ fn make(
     })
 }
 
-fn write(model: &Model, format: Format, stem: &str) -> Result<Produced, Error> {
+pub(super) fn write(model: &Model, format: Format, stem: &str) -> Result<Produced, Error> {
     Ok(Produced {
         format: format.extension(),
         extension: format.extension(),
@@ -182,7 +182,7 @@ async fn on_thread<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|error| failure(error.code(), &error)),
+        Ok(done) => done.map_err(|error| failed(&error)),
         Err(stopped) if stopped.is_panic() => Err(Failure {
             error: Notice {
                 code: "panicked".to_owned(),
@@ -192,6 +192,10 @@ async fn on_thread<T: Send + 'static>(
         }),
         Err(_) => Err(cancelled()),
     }
+}
+
+pub(super) fn failed(error: &Error) -> Failure {
+    failure(error.code(), error)
 }
 
 fn failure(code: &str, error: &dyn std::error::Error) -> Failure {

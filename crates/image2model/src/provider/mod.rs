@@ -4,6 +4,7 @@
 
 mod budget;
 mod catalogue;
+mod instant;
 mod local;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use crate::job::{Notice, transition::Failure};
 
 pub use budget::{Budget, OverBudget, Share, memory_limit};
 pub use catalogue::{ModelInfo, ModelRequest, RequestError};
+pub use instant::InstantProvider;
 pub use local::LocalProvider;
 
 /// One produced file, not stored yet.

@@ -20,6 +20,7 @@ use crate::{
 
 use super::{
     Worker,
+    backoff::Backoff,
     hand_in::{self, Taken},
     naming,
     progress::ProgressSink,
@@ -101,8 +102,7 @@ impl Attempt {
     /// Deletes a job's files first: a record without files is found and removed again, files without a record
     /// only by the collection of orphans.
     async fn remove(&self) -> Result<Option<()>, Failure> {
-        let job = self.worker.store.jobs.job(self.task.id.job).await;
-        if let Some(job) = job.map_err(|error| store_failure(&error))? {
+        if let Some(job) = self.job().await? {
             for key in job.artifact_keys() {
                 let key = ArtifactKey::recorded(key);
                 let deleted = self.worker.artifacts.delete(&key).await;
@@ -138,6 +138,7 @@ impl Attempt {
             hand_in::discard(&*store.jobs, artifacts, item, &completion.files).await;
             return Ok(None);
         }
+        tracing::debug!(task = %self.task.id, "the result was taken");
         Ok(Some(()))
     }
 
@@ -178,12 +179,30 @@ impl Attempt {
     }
 
     async fn item(&self, id: ItemId) -> Result<(Job, Item), Failure> {
-        let job = self.worker.store.jobs.job(id.job()).await;
-        let found = job.map_err(|error| store_failure(&error))?.and_then(|job| {
+        let found = self.job().await?.and_then(|job| {
             let item = job.item(id.number())?.clone();
             Some((job, item))
         });
         found.ok_or_else(|| failure("gone", "the job is gone".to_owned(), Retry::Never))
+    }
+
+    /// The task's job; asked for again while the store does not answer, for that is no answer to count an attempt by.
+    async fn job(&self) -> Result<Option<Job>, Failure> {
+        let mut backoff = Backoff::default();
+        loop {
+            let error = match self.worker.store.jobs.job(self.task.id.job).await {
+                Ok(job) => return Ok(job),
+                Err(error) => error,
+            };
+            let is_final = !matches!(error, StoreError::Unavailable(_));
+            tokio::select! {
+                () = tokio::time::sleep(backoff.wait()), if !is_final => {
+                    tracing::warn!(task = %self.task.id, %error, "the store does not answer an attempt; trying again");
+                }
+                () = self.stop.token().cancelled(), if !is_final => return Err(store_failure(&error)),
+                else => return Err(store_failure(&error)),
+            }
+        }
     }
 
     async fn read(&self, key: &str) -> Result<bytes::Bytes, Failure> {

@@ -35,7 +35,7 @@ use crate::{
     store::Store,
 };
 
-use self::{pool::Pool, presence::Loads, progress::ProgressSink};
+use self::{backoff::Backoff, pool::Pool, presence::Loads, progress::ProgressSink};
 
 /// What every pool shares.
 #[derive(Clone)]
@@ -101,6 +101,9 @@ impl Worker {
         ));
         pools.close();
         pools.wait().await;
+        if !drain.is_cancelled() {
+            self.wait_for_store(&drain).await;
+        }
 
         ended.cancel();
         beside.close();
@@ -109,6 +112,18 @@ impl Worker {
             End::Drained
         } else {
             End::WornOut
+        }
+    }
+
+    /// Until the store answers, or `drain`: a new process could not begin without it.
+    async fn wait_for_store(&self, drain: &CancellationToken) {
+        let mut backoff = Backoff::default();
+        while let Err(error) = self.store.jobs.ping().await {
+            tracing::warn!(%error, "the store does not answer; this worker starts anew when it does");
+            let waited = tokio::time::sleep(backoff.wait());
+            if drain.run_until_cancelled(waited).await.is_none() {
+                return;
+            }
         }
     }
 

@@ -213,6 +213,7 @@ impl Pool {
         if let Some(why) = told {
             stop.now(why);
         }
+        tracing::debug!(task = %reserved.task.id, "an attempt begins");
         self.left = self.left.saturating_sub(1);
         if self.left == 0 {
             self.worn_out.cancel();
@@ -301,7 +302,10 @@ impl Pool {
         });
         for running in self.running.values() {
             match told.get(&running.lease) {
-                Some(Held::Lost) => running.stop.now(Why::Lost),
+                Some(Held::Lost) => {
+                    tracing::info!(task = %running.task.id, "its lease was lost: the attempt ends");
+                    running.stop.now(Why::Lost);
+                }
                 Some(Held::Cancelled) => running.stop.now(Why::Cancelled),
                 Some(Held::Yes | Held::Unknown) | None => {}
             }

@@ -4,6 +4,7 @@
 
 mod architecture;
 mod balancer;
+mod chaos;
 mod convert;
 mod disk;
 mod failover;

@@ -37,6 +37,8 @@ const BEHIND: usize = 4096;
 const KEPT: usize = 10_000;
 /// Workers look for themselves at least so often.
 const LOOK: Duration = Duration::from_secs(1);
+/// The position before the first entry.
+const NOTHING: &str = "0-0";
 /// How long a read waits for news, and the time after which a silent server is given up; the first is far shorter.
 const BLOCK: Duration = Duration::from_secs(5);
 const SILENCE: Duration = Duration::from_secs(10);
@@ -246,22 +248,23 @@ async fn read_on(
 }
 
 /// Nothing is read beyond a stream's end, which may lie before what was read of it on another server. Says where
-/// something may have been missed: what another server had and this one lacks, and what a full stream has dropped.
+/// something may have been missed: where the stream lacks what was read last. Either it was full and has dropped that,
+/// and who knows what after it; or another server had it and this one does not, and whatever it tells instead may lie
+/// before that or behind it.
 async fn catch_up(
     connection: &mut MultiplexedConnection,
     shards: &[Shard],
     desk: &Desk,
 ) -> RedisResult<()> {
-    let ends = ends(connection, shards).await?;
     let mut missed = false;
-    for (shard, (end, kept)) in ends {
-        let known = desk.positions(&[shard]).pop();
-        let lacks = known
-            .as_ref()
-            .is_none_or(|(_, position)| order(&end) < order(position));
-        let behind = known.is_some_and(|(_, position)| position != end);
-        missed |= lacks || (behind && kept >= KEPT);
-        if lacks {
+    for (shard, Found { end, kept, read }) in found(connection, shards, desk).await? {
+        let known = desk.positions(&[shard]).pop().map(|(_, position)| position);
+        missed |= match known.as_deref() {
+            None => true,
+            Some(NOTHING) => kept >= KEPT,
+            Some(_) => !read,
+        };
+        if known.is_none_or(|position| order(&end) < order(&position)) {
             desk.reached(shard, end);
         }
     }
@@ -271,33 +274,57 @@ async fn catch_up(
     Ok(())
 }
 
-/// Where these streams end now, and how many entries each has.
-async fn ends(
+/// A stream as a server has it.
+struct Found {
+    /// The position of its newest entry.
+    end: String,
+    /// How many entries it has.
+    kept: usize,
+    /// Whether it has the one that was read last.
+    read: bool,
+}
+
+async fn found(
     connection: &mut MultiplexedConnection,
     shards: &[Shard],
-) -> RedisResult<Vec<(Shard, (String, usize))>> {
-    let (mut newest, mut kept) = (pipe(), pipe());
+    desk: &Desk,
+) -> RedisResult<Vec<(Shard, Found)>> {
+    let (mut newest, mut kept, mut read) = (pipe(), pipe(), pipe());
     for shard in shards {
         newest.add_command(end_of(*shard));
         kept.xlen(shard.key("news"));
+        let known = desk.positions(&[*shard]).pop();
+        let position = known.map_or_else(|| NOTHING.to_owned(), |(_, position)| position);
+        read.add_command(entries(*shard, &position, &position));
     }
     let newest: Vec<StreamRangeReply> = newest.query_async(connection).await?;
     let kept: Vec<usize> = kept.query_async(connection).await?;
-    let ends = newest.into_iter().map(end).zip(kept);
-    Ok(shards.iter().copied().zip(ends).collect())
+    let read: Vec<StreamRangeReply> = read.query_async(connection).await?;
+    let found = newest.into_iter().zip(kept).zip(read);
+    let found = found.map(|((newest, kept), read)| Found {
+        end: end(newest),
+        kept,
+        read: !read.ids.is_empty(),
+    });
+    Ok(shards.iter().copied().zip(found).collect())
 }
 
 /// Asks for the newest entry of a shard's stream.
 pub(super) fn end_of(shard: Shard) -> redis::Cmd {
-    let mut newest = cmd("XREVRANGE");
-    newest.arg(shard.key("news")).arg("+").arg("-");
-    newest.arg("COUNT").arg(1).take()
+    entries(shard, "+", "-")
+}
+
+/// The first entry from one position down to another.
+fn entries(shard: Shard, from: &str, to: &str) -> redis::Cmd {
+    let mut entries = cmd("XREVRANGE");
+    entries.arg(shard.key("news")).arg(from).arg(to);
+    entries.arg("COUNT").arg(1).take()
 }
 
 /// The position of the newest entry.
 pub(super) fn end(newest: StreamRangeReply) -> String {
     let newest = newest.ids.into_iter().next();
-    newest.map_or_else(|| "0-0".to_owned(), |entry| entry.id)
+    newest.map_or_else(|| NOTHING.to_owned(), |entry| entry.id)
 }
 
 /// A position as two numbers, which are in order.

@@ -36,6 +36,11 @@ impl Event {
     pub(crate) fn fact(&self) -> Option<u32> {
         self.id.parse().ok()
     }
+
+    /// Whether it tells that the job has ended.
+    pub(crate) fn is_last(&self) -> bool {
+        ["task_completed", "task_failed", "task_cancelled"].contains(&&*self.name)
+    }
 }
 
 impl Client {

@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-pub(crate) use client::{Client, Event};
+pub(crate) use client::{Client, Event, Sent};
 pub(crate) use hearing::{Heard, Told, hear_out, is_for_now};
 pub(crate) use nginx::Nginx;
 pub(crate) use pictures::{jpeg, tiny};
@@ -40,6 +40,11 @@ pub(crate) fn soak() -> bool {
 /// Whether the timed versions are asked for (`make e2e`).
 pub(crate) fn e2e() -> bool {
     environment("I2M_E2E").is_some_and(|asked| asked == "1")
+}
+
+/// Whether the long version of the story of killed processes is asked for (`make chaos`).
+pub(crate) fn chaos() -> bool {
+    environment("I2M_CHAOS").is_some_and(|asked| asked == "1")
 }
 
 /// What the environment of the tests themselves holds.

@@ -81,7 +81,7 @@ enum Patience {
 }
 
 impl Nodes {
-    /// Finds out where the shards lie.
+    /// Finds out where the shards lie, patiently: a primary may just be being replaced.
     ///
     /// # Errors
     /// Nobody says so.
@@ -105,7 +105,16 @@ impl Nodes {
             shards,
             manners,
         };
-        let homes = finder.find(&Homes::default()).await.map_err(unavailable)?;
+        let mut wait = Wait::new(Instant::now() + 2 * rules.limit);
+        let homes = loop {
+            match finder.find(&Homes::default()).await {
+                Ok(homes) => break homes,
+                Err(error) if fate(&error) == Fate::Again && !wait.is_over() => {
+                    wait.rest(std::future::pending()).await;
+                }
+                Err(error) => return Err(unavailable(error)),
+            }
+        };
         Ok(Self {
             finder,
             rules,
@@ -454,6 +463,11 @@ impl Wait {
     /// Ends early when shards have moved.
     async fn pause(&mut self, moves: &mut watch::Receiver<Arc<Homes>>) {
         moves.mark_unchanged();
+        self.rest(async { drop(moves.changed().await) }).await;
+    }
+
+    /// Ends early with `early`.
+    async fn rest(&mut self, early: impl Future<Output = ()>) {
         let pause = self
             .next
             .mul_f64(0.5 + fastrand::f64() / 2.0)
@@ -461,7 +475,7 @@ impl Wait {
         self.next = (2 * self.next).min(LONGEST_WAIT);
         tokio::select! {
             () = sleep(pause) => {}
-            _ = moves.changed() => {}
+            () = early => {}
         }
     }
 }

@@ -148,7 +148,9 @@ impl Node {
         let mut wait = cmd("WAIT");
         wait.arg(acks.replicas)
             .arg(u64::try_from(acks.timeout.as_millis()).unwrap_or(u64::MAX));
-        let sent = send_over(&mut connection, &[command, &wait], &self.manners.scripts).await?;
+        let sent = send_over(&mut connection, &[command, &wait], &self.manners.scripts).await;
+        // What broke one connection broke the others: each would cost a try of its own.
+        let sent = sent.inspect_err(|_| self.kept().clear())?;
         let [answer, count] = <[_; 2]>::try_from(sent).map_err(|_| silent())?;
         let answer = answer?;
         let count: usize = redis::from_redis_value(count?)?;

@@ -338,6 +338,32 @@ async fn a_restarted_server_is_found_again_with_all_that_it_kept() {
     assert_eq!(told, job.facts);
 }
 
+/// A new primary may lack what its forerunner told last, and have told other things since.
+#[tokio::test]
+async fn what_was_read_and_is_not_there_any_more_is_told_as_missed() {
+    let server = RealServer::start(&[]);
+    let store = opened(&server, 1).await;
+    let mut watch = store.jobs.watch();
+    create(&store, 1).await;
+    watch.recv().await.unwrap();
+    let news: Vec<String> = ask(&server, &["KEYS", "*:news"]);
+    let [news] = &news[..] else {
+        panic!("{news:?}")
+    };
+    let last: redis::streams::StreamRangeReply = ask(&server, &["XREVRANGE", news, "+", "-"]);
+    let client = redis::Client::open(server.url()).unwrap();
+    let mut revised = redis::pipe();
+    revised.atomic().xdel(news, &[&last.ids[0].id]);
+    revised.xadd(news, "*", &[("told", "[]")]);
+    revised.cmd("CLIENT").arg(&["KILL", "TYPE", "normal"]);
+    let () = revised
+        .query(&mut client.get_connection().unwrap())
+        .unwrap();
+    let missed = async { while !matches!(watch.recv().await.unwrap(), News::Missed) {} };
+    let in_time = tokio::time::timeout(Duration::from_secs(10), missed).await;
+    in_time.expect("readers are told");
+}
+
 #[tokio::test]
 async fn a_silent_server_is_given_up_in_time() {
     let server = RealServer::start(&[]);

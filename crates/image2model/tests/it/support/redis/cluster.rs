@@ -127,6 +127,13 @@ impl ClusterFleet {
         })
     }
 
+    /// Whether all nodes that run see others in its place.
+    pub(crate) fn has_replaced(&self, port: u16) -> bool {
+        let are_others = |primaries: &Vec<Primary>| primaries.iter().all(|one| one.port != port);
+        self.agreed()
+            .is_some_and(|primaries| are_others(&primaries))
+    }
+
     /// SIGKILL. The slots of a primary without replicas stay uncovered.
     pub(crate) fn kill(&mut self, port: u16) {
         self.node_mut(port).end();
@@ -153,7 +160,7 @@ impl ClusterFleet {
         eventually("the cluster is whole", || self.is_whole().then_some(()));
     }
 
-    fn is_whole(&self) -> bool {
+    pub(crate) fn is_whole(&self) -> bool {
         let count = self.nodes.len().to_string();
         let all_well = self.nodes.iter().all(|node| {
             node.info_of_cluster("cluster_state").as_deref() == Some("ok")

@@ -86,6 +86,11 @@ impl Process {
     pub(super) fn restart(&mut self) {
         self.start_again();
         eventually("redis-server starts again", || {
+            // Somebody has its port for a moment.
+            if self.could_not_bind() {
+                self.end();
+                self.start_again();
+            }
             self.is_ready().then_some(())
         });
     }

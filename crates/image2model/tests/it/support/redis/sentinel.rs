@@ -115,6 +115,12 @@ impl SentinelFleet {
         })
     }
 
+    /// Whether all Sentinels name another primary.
+    pub(crate) fn has_replaced(&self, name: &str, port: u16) -> bool {
+        let mut named = self.sentinels.iter().map(|one| named(one, name));
+        named.all(|now| now.is_some_and(|now| now != port))
+    }
+
     /// SIGKILL: its port.
     pub(crate) fn kill_primary(&mut self, name: &str) -> u16 {
         let port = self.primary(name);
@@ -167,7 +173,7 @@ impl SentinelFleet {
         }
     }
 
-    fn is_whole(&self, name: &str) -> bool {
+    pub(crate) fn is_whole(&self, name: &str) -> bool {
         let mut known = self.sentinels.iter().map(|one| self.known(one, name));
         let Some(Some(port)) = known.next() else {
             return false;
