@@ -101,6 +101,7 @@ impl App {
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        refuse_files_of_another_store(&config)?;
         let store = open_store(&config, clock.clone()).await?;
         let own = config.data_dir.join("artifacts");
         let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
@@ -230,19 +231,24 @@ fn maker(role: Role, settings: &WorkerSettings) -> Arc<dyn Provider> {
     }
 }
 
+/// To the collection of orphans, the files of jobs that this store does not know would be nobody's.
+fn refuse_files_of_another_store(config: &Config) -> anyhow::Result<()> {
+    let elsewhere = !config.store.url.is_empty() && config.artifacts.url.is_empty();
+    if elsewhere && store::embedded::is_home(&config.data_dir) {
+        bail!(
+            "the data directory {} keeps jobs of its own, which a server over Redis does not know: pass another \
+             --data-dir, or take them over with `image2model store copy`",
+            config.data_dir.display()
+        );
+    }
+    Ok(())
+}
+
 /// The store that the configuration names, chosen here once.
 pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow::Result<Store> {
     let (url, retry) = (&config.store.url, config.retry.policy());
     if url.is_empty() {
         return Ok(store::embedded::open(&config.data_dir, clock, retry)?);
-    }
-    if config.artifacts.url.is_empty() && store::embedded::lies_in(&config.data_dir) {
-        // To the collection of orphans, the files of those jobs would be nobody's.
-        bail!(
-            "the data directory {} keeps jobs of its own, which a server over Redis does not know: pass another \
-             --data-dir",
-            config.data_dir.display()
-        );
     }
     let mut settings = redis_settings(&config.store, retry)?;
     if let Keep::Hours(hours) = config.results.without_a_disk().keep {

@@ -84,6 +84,10 @@ async fn copy_all(from: &Place, to: &Place, config: &Config) -> anyhow::Result<E
     };
     output::text(&summary(&copied, from, to));
     if copied.source == copied.target {
+        if let Place::Folder(from) = from {
+            embedded::note_moved(from)
+                .with_context(|| format!("cannot write to {}", from.display()))?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     output::error(

@@ -30,7 +30,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-pub use open::{OpenError, lies_in, open};
+pub use open::{OpenError, is_home, lies_in, note_moved, open};
 
 /// All parts of an opened store. The fields are dropped in this order: the writer finishes what it was given,
 /// then the files are closed, and only then another process may have the directory.

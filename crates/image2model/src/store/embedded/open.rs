@@ -25,6 +25,8 @@ use crate::{
 /// Version of the tables and records; kept in SQLite's `user_version`.
 const FORMAT: i64 = 1;
 const FILE: &str = "store.sqlite3";
+/// Beside it while its jobs are in another store, too.
+const MOVED: &str = "store.moved";
 const LOCK: &str = "store.lock";
 /// Half a second in all.
 const TRIES: u32 = 20;
@@ -47,6 +49,21 @@ pub fn open(
     embedded(data_dir, clock, retry).map(Store::from)
 }
 
+/// Whether the jobs of such a store under `data_dir` are nowhere else: it is there, and was not copied away since it was
+/// last opened.
+#[must_use]
+pub fn is_home(data_dir: &Path) -> bool {
+    lies_in(data_dir) && !data_dir.join(MOVED).exists()
+}
+
+/// Notes that all jobs of the store under `data_dir` are in another store now, too.
+///
+/// # Errors
+/// The directory is not writable.
+pub fn note_moved(data_dir: &Path) -> std::io::Result<()> {
+    fs::write(data_dir.join(MOVED), "")
+}
+
 /// Whether there is such a store under `data_dir`, open or not.
 #[must_use]
 pub fn lies_in(data_dir: &Path) -> bool {
@@ -64,6 +81,15 @@ pub(super) fn embedded(
         |error: StoreError| OpenError(format!("cannot use the store {}: {error}", file.display()));
     let mut connection = connect(&file).map_err(|error| unusable(error.into()))?;
     migrate(&mut connection, data_dir)?;
+    // Whoever opens it may change it.
+    if let Err(error) = fs::remove_file(data_dir.join(MOVED))
+        && error.kind() != std::io::ErrorKind::NotFound
+    {
+        return Err(OpenError(format!(
+            "cannot write to {}: {error}",
+            data_dir.display()
+        )));
+    }
     let live = Arc::new(Live::default());
     take_back_leases(&mut connection, clock.as_ref(), &retry, &live).map_err(unusable)?;
     let writer = Writer::start(connection, clock.clone(), retry, live.clone())

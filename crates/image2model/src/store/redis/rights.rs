@@ -1,11 +1,7 @@
 //! What the store's user must be allowed. Asked once of each server, before anything is written: a script that finds out
 //! in its middle that it may not go on leaves half of what it was to write.
 
-use super::{
-    nodes::Nodes,
-    open::first_shards,
-    script::{Call, Scripts},
-};
+use super::{keys::Shard, nodes::Nodes, open::first_shards, script::Scripts};
 use crate::store::StoreError;
 
 /// All commands that the store and its scripts use, but for those that asking this takes, and `xread`.
@@ -32,16 +28,33 @@ pub(super) async fn missing(
         .chain([NEEDED])
         .flat_map(|commands| commands.split(' '))
         .collect();
-    let asks = first_shards(nodes).into_iter().map(|shard| {
-        let mut ask: Call<'_> = scripts.rights.call();
-        ask.key(shard.key("meta")).arg(&needed);
-        (shard, ask.cmd())
-    });
+    let asks = first_shards(nodes)
+        .into_iter()
+        .map(|shard| (shard, ask(scripts, shard, &needed)));
     let missing: Vec<Option<String>> = nodes.ask_reachable(asks.collect()).await?;
     Ok(missing
         .into_iter()
         .flatten()
         .find(|command| !command.is_empty()))
+}
+
+/// Whether this user may use a command on a shard's server.
+pub(super) async fn may(nodes: &Nodes, scripts: &Scripts, shard: Shard, command: &str) -> bool {
+    let ask = ask(scripts, shard, &[command]);
+    let missing: Result<Vec<Option<String>>, _> = nodes.ask_reachable(vec![(shard, ask)]).await;
+    missing.is_ok_and(|missing| {
+        missing
+            .into_iter()
+            .flatten()
+            .all(|command| command.is_empty())
+    })
+}
+
+/// Asks for the first of these commands that may not be used.
+fn ask(scripts: &Scripts, shard: Shard, commands: &[&str]) -> redis::Cmd {
+    let mut ask = scripts.rights.call();
+    ask.key(shard.key("meta")).arg(commands);
+    ask.cmd()
 }
 
 #[cfg(test)]

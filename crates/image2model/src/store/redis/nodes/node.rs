@@ -224,7 +224,9 @@ async fn send_over(
         .position(|answer| answer.as_ref().is_err_and(is_no_script));
     if let Some(first) = unknown {
         let loads = scripts.loads();
-        pass(connection, &loads.iter().collect::<Vec<_>>()).await?;
+        let loaded = pass(connection, &loads.iter().collect::<Vec<_>>()).await?;
+        // One that may not load them is told so, and not that there is no such script.
+        loaded.into_iter().collect::<RedisResult<Vec<_>>>()?;
         answers.truncate(first);
         answers.extend(pass(connection, commands.get(first..).unwrap_or_default()).await?);
     }
