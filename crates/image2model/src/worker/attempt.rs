@@ -138,7 +138,8 @@ impl Attempt {
             hand_in::discard(&*store.jobs, artifacts, item, &completion.files).await;
             return Ok(None);
         }
-        tracing::debug!(task = %self.task.id, "the result was taken");
+        let worker = &self.worker.id.0;
+        tracing::debug!(task = %self.task.id, worker, "the result was taken");
         Ok(Some(()))
     }
 

@@ -129,7 +129,7 @@ impl Pool {
     }
 
     fn renewal(&self) -> Interval {
-        let period = Duration::from_secs(self.worker.config.worker.extend_every.max(1));
+        let period = self.renewal_period();
         let mut renewal = tokio::time::interval_at(Instant::now() + period, period);
         renewal.set_missed_tick_behavior(MissedTickBehavior::Delay);
         renewal
@@ -193,7 +193,17 @@ impl Pool {
             .range(..next)
             .map(|r| r.lease.clone())
             .collect();
-        let held = self.worker.store.jobs.start(&leases).await?;
+        let asked = Instant::now();
+        let mut held = self.worker.store.jobs.start(&leases).await?;
+        if asked.elapsed() >= self.renewal_period() {
+            // One slow shard held up the answers of all: a lease may have lapsed, and its task be done, since its own.
+            held = self
+                .worker
+                .store
+                .jobs
+                .extend(&leases, self.lease_time())
+                .await?;
+        }
         for (reserved, held) in self.waiting.drain(..next).zip(held).collect::<Vec<_>>() {
             match held {
                 Held::Yes => self.spawn(reserved, None),
@@ -213,7 +223,8 @@ impl Pool {
         if let Some(why) = told {
             stop.now(why);
         }
-        tracing::debug!(task = %reserved.task.id, "an attempt begins");
+        let worker = &self.worker.id.0;
+        tracing::debug!(task = %reserved.task.id, worker, "an attempt begins");
         self.left = self.left.saturating_sub(1);
         if self.left == 0 {
             self.worn_out.cancel();
@@ -347,6 +358,10 @@ impl Pool {
 
     fn lease_time(&self) -> Duration {
         Duration::from_secs(self.worker.config.worker.lease)
+    }
+
+    fn renewal_period(&self) -> Duration {
+        Duration::from_secs(self.worker.config.worker.extend_every.max(1))
     }
 
     fn show(&self) {

@@ -1,7 +1,7 @@
 //! What must hold when all is whole again.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap},
     fs,
     path::Path,
     time::Duration,
@@ -136,7 +136,7 @@ fn standing<'a>(facts: impl Iterator<Item = &'a Event>) -> BTreeMap<String, Stri
 /// No task was begun again after its worker was told that its result is taken, and nothing panicked.
 pub(super) fn on_log(log: &Path) {
     let text = fs::read_to_string(log).unwrap();
-    let (mut begun, mut taken) = (0, HashSet::new());
+    let (mut begun, mut taken) = (0, HashMap::new());
     let mut again = Vec::new();
     for line in text.lines() {
         assert!(!line.contains("panicked"), "{line}");
@@ -151,11 +151,14 @@ pub(super) fn on_log(log: &Path) {
         match line["fields"]["message"].as_str() {
             Some("an attempt begins") => {
                 begun += 1;
-                if taken.contains(&task) {
-                    again.push(line);
+                if let Some(before) = taken.get(&task) {
+                    again.push((Value::clone(before), line));
                 }
             }
-            Some("the result was taken") => assert!(taken.insert(task), "taken twice: {line}"),
+            Some("the result was taken") => {
+                let before = taken.insert(task, line.clone());
+                assert!(before.is_none(), "taken twice: {before:?} {line}");
+            }
             _ => {}
         }
     }
