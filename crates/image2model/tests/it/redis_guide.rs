@@ -30,17 +30,20 @@ impl Reader {
     }
 
     /// A block as it is to be run here: with other ports, and in the folder with our binary found by name.
-    fn shell(&mut self, block: &str, before: &str) -> Command {
+    fn shell(&mut self, bash: &[&str], block: &str, before: &str) -> Command {
         let block = self.with_free_ports(block);
-        let mut shell = Command::new("bash");
-        shell.args(["-euo", "pipefail", "-c", &format!("{before}{block}")]);
+        let mut shell = Command::new(bash[0]);
+        shell.args(&bash[1..]).args(["-euo", "pipefail", "-c"]);
+        shell.arg(format!("{before}{block}"));
         shell.current_dir(self.dir.path()).env("PATH", path());
         shell
     }
 
     /// A block that ends by itself: what it says.
     fn run(&mut self, block: &str) -> String {
-        let output = self.shell(block, "").output().unwrap();
+        // It may wait for a server that never comes.
+        let bash = ["timeout", "120", "bash"];
+        let output = self.shell(&bash, block, "").output().unwrap();
         let said = String::from_utf8_lossy(&output.stdout);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{block}\n{said}{errors}");
@@ -49,7 +52,7 @@ impl Reader {
 
     /// A block that is one `image2model serve`.
     fn serve(&mut self, block: &str) -> Server {
-        let command = self.shell(block, "exec ");
+        let command = self.shell(&["bash"], block, "exec ");
         let beside = self.dir.path().join("server");
         Server::run(command, &beside)
     }

@@ -59,7 +59,7 @@ async fn nothing_is_lost_or_done_twice_over_a_cluster() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_is_lost_or_done_twice_under_sentinels() {
-    let fleet = tokio::task::spawn_blocking(|| SentinelFleet::start(&["mymaster"], 2, 3));
+    let fleet = tokio::task::spawn_blocking(|| SentinelFleet::start(&primaries::MASTERS, 1, 3));
     story(Primaries::Sentinels(fleet.await.unwrap())).await;
 }
 

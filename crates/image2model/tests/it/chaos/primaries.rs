@@ -2,7 +2,8 @@
 
 use crate::support::{ClusterFleet, SentinelFleet};
 
-const MASTER: &str = "mymaster";
+/// Each has one replica, which has all that was confirmed: of several, Sentinels may choose one that lacks it.
+pub(super) const MASTERS: [&str; 3] = ["m1", "m2", "m3"];
 
 pub(super) enum Primaries {
     Cluster(ClusterFleet),
@@ -21,7 +22,7 @@ impl Primaries {
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::Cluster(fleet) => fleet.is_whole(),
-            Self::Sentinels(fleet) => fleet.is_whole(MASTER),
+            Self::Sentinels(fleet) => MASTERS.iter().all(|name| fleet.is_whole(name)),
         }
     }
 
@@ -34,14 +35,14 @@ impl Primaries {
                 fleet.kill(port);
                 port
             }
-            Self::Sentinels(fleet) => fleet.kill_primary(MASTER),
+            Self::Sentinels(fleet) => fleet.kill_primary(MASTERS[random.usize(..MASTERS.len())]),
         }
     }
 
     pub(super) fn has_replaced(&self, port: u16) -> bool {
         match self {
             Self::Cluster(fleet) => fleet.has_replaced(port),
-            Self::Sentinels(fleet) => fleet.has_replaced(MASTER, port),
+            Self::Sentinels(fleet) => MASTERS.iter().all(|name| fleet.has_replaced(name, port)),
         }
     }
 

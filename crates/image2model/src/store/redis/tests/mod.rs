@@ -8,6 +8,7 @@ mod failing;
 mod fleets;
 mod standing;
 mod uncovered;
+mod vanishing;
 
 use std::{
     collections::BTreeMap,
@@ -18,8 +19,7 @@ use std::{
 use super::{Settings, Time, keys::Shards, open};
 use crate::{
     job::{
-        Flow, JobId, JobStatus, Lane, Lease, Owner, Queue, RetryPolicy, TaskId, Timestamp, Work,
-        WorkerId,
+        Flow, JobId, JobStatus, Lane, Lease, Queue, RetryPolicy, TaskId, Work, WorkerId,
         transition::{Completion, NewJob},
     },
     store::{
@@ -472,40 +472,4 @@ async fn progress_of_many_items_is_one_script_and_kept_for_a_day() {
     complete(&store, &leases[1]).await;
     let kept: Vec<String> = ask(&server, &["KEYS", "*:progress:*"]);
     assert_eq!(kept, [key(1)], "it ends with its item");
-}
-
-/// The net below maintenance: what nobody removes vanishes, and leaves no trace in lists.
-#[tokio::test]
-async fn an_ended_job_is_small_and_vanishes_a_day_after_its_time() {
-    let server = RealServer::start(&[]);
-    let kept = Duration::from_secs(2 * 86_400);
-    let store = open(Settings {
-        vanishes_after: Some(kept),
-        ..settings(&server, 1)
-    });
-    let store = store.await.unwrap();
-    let id = create(&store, 4).await;
-    let key = format!("i2m:{{00}}:job:{id}");
-    assert_eq!(ask::<i64>(&server, &["TTL", &key]), -1, "it lives");
-    let leases = reserve(&store, 4).await;
-    store.jobs.start(&leases).await.unwrap();
-    let living: u64 = ask(&server, &["MEMORY", "USAGE", &key]);
-    for lease in &leases {
-        complete(&store, lease).await;
-    }
-    let ended: u64 = ask(&server, &["MEMORY", "USAGE", &key]);
-    assert!(2 * ended < living, "{living} bytes, then {ended}");
-    let left: u64 = ask(&server, &["TTL", &key]);
-    assert!((kept.as_secs() - 10..=kept.as_secs()).contains(&left));
-
-    ask::<()>(&server, &["DEL", &key]);
-    let all = Timestamp(i64::MAX);
-    assert_eq!(store.jobs.removable(all, 9).await, Ok(vec![id]));
-    let gone = store.jobs.request_removal(id).await;
-    assert_eq!(gone, Err(StoreError::NotFound));
-    assert_eq!(store.jobs.removable(all, 9).await, Ok(vec![]));
-    let page = store.jobs.list(&Owner::open(), None, 9).await.unwrap();
-    assert_eq!((page.jobs, page.next), (vec![], None));
-    let traces: Vec<String> = ask(&server, &["KEYS", "*:owner:*"]);
-    assert_eq!(traces, Vec::<String>::new());
 }
