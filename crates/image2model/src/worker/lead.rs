@@ -31,7 +31,7 @@ pub(super) async fn run(worker: Worker, drain: CancellationToken) {
             Some(true) => Some(asked + TERM),
             Some(false) => None,
             // The lead spares work, and no more: where the store cannot give it, what it still serves is swept by all.
-            None => Some(asked + TERM),
+            None => Some(Instant::now() + TERM),
         };
         match leads.filter(|until| Instant::now() < *until) {
             Some(until) => {

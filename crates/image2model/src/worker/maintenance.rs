@@ -79,14 +79,16 @@ pub(super) async fn retain_once(worker: &Worker) -> Result<usize, StoreError> {
         Keep::Auto => REMOVED_FOR_ROOM,
     };
     let old = worker.store.jobs.removable(ended_before, limit).await?;
+    let mut failed = None;
     for id in &old {
         match worker.store.jobs.request_removal(*id).await {
             // Another was quicker, or it has vanished by itself.
             Ok(()) | Err(StoreError::NotFound) => {}
-            Err(error) => return Err(error),
+            // One part of the store that refuses does not keep the rest from being tidied.
+            Err(error) => failed = Some(error),
         }
     }
-    Ok(old.len())
+    failed.map_or(Ok(old.len()), Err)
 }
 
 /// One collection; returns how many files and folders were deleted. What fails is left for the next one.

@@ -159,7 +159,7 @@ fn towards_rim(height: f64, slope: [f64; 2]) -> [f32; 2] {
         return [0.0; 2];
     }
     // The profile of a strip, k = 2; on a disc it asks for somewhat less than the full way.
-    let radius = (steep * steep + 8.0 * height).sqrt() / 4.0;
+    let radius = steep.hypot((8.0 * height).sqrt()) / 4.0;
     let x = steep / 4.0;
     let moved = radius * (std::f64::consts::FRAC_PI_2 * x / radius).sin();
     slope.map(|s| (-s / steep * (moved - x)) as f32)

@@ -10,6 +10,8 @@ use crate::{Error, Observer, Step};
 /// Relative residual at which the solution is good enough for eyes and for the tests of volume.
 const TOLERANCE: f64 = 1e-5;
 const MOST_ITERATIONS: usize = 200;
+/// Least doubled area of a triangle, as a share of the squares of two edges.
+const THINNEST: f64 = 1e-7;
 /// Unknowns of the coarsest level, which is solved by sweeps.
 const COARSEST: usize = 24;
 /// Coarse corrections of plain aggregation fall short; stretching them halves the iterations (Braess 1995).
@@ -136,7 +138,10 @@ fn assemble(plan: &Plan, unknown: &[u32], size: usize) -> (Matrix, Vec<f64>) {
         let names = triangle.map(|v| unknown[v as usize]);
         let edge = |a: usize, b: usize| [points[b][0] - points[a][0], points[b][1] - points[a][1]];
         let (u, v) = (edge(0, 1), edge(0, 2));
-        let doubled = (u[0] * v[1] - u[1] * v[0]).max(f64::MIN_POSITIVE);
+        let area = (u[0] * v[1] - u[1] * v[0]).max(0.0);
+        // One without area would tie its corners together with a weight beyond all numbers.
+        let edges = u[0] * u[0] + u[1] * u[1] + v[0] * v[0] + v[1] * v[1];
+        let doubled = area.max(THINNEST * edges).max(f64::MIN_POSITIVE);
         for k in 0..3 {
             let (i, j) = (names[(k + 1) % 3], names[(k + 2) % 3]);
             let (to_i, to_j) = (edge(k, (k + 1) % 3), edge(k, (k + 2) % 3));
@@ -152,7 +157,7 @@ fn assemble(plan: &Plan, unknown: &[u32], size: usize) -> (Matrix, Vec<f64>) {
             }
             if names[k] != u32::MAX {
                 // −Δh = 4 tested with the hat function, whose integral is a third of the area.
-                load[names[k] as usize] += 4.0 * doubled / 6.0;
+                load[names[k] as usize] += 4.0 * area / 6.0;
             }
         }
     }

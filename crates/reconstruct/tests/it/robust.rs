@@ -158,3 +158,23 @@ proptest! {
         prop_assert!(false, "no start gave a sound mesh: {refused:?}");
     }
 }
+
+/// Its plan has a triangle without area, whose weights were beyond all numbers.
+#[test]
+fn a_matte_of_scattered_pixels_becomes_a_finite_mesh() {
+    let (width, height, seed) = (66, 108, 4_670_584_686_735_949_122);
+    let alpha = alpha(Texture::Salt, width, height, seed);
+    let picture = picture(width, height, &alpha, seed);
+    let matte = Matte {
+        width,
+        height,
+        alpha,
+        warnings: Vec::new(),
+    };
+    let mut options = Options::of(ModelKind::ALL[0]);
+    (options.face_limit, options.depth) = (4424, 0.05);
+    for fineness in Fineness::ladder(options.effective_face_limit()) {
+        let start = build(&picture, &matte, &options, fineness, &Silent).unwrap();
+        assert_eq!(check(&start, u32::MAX), Ok(()));
+    }
+}

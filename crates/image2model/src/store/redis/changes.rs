@@ -62,12 +62,14 @@ fn write_job(
     {
         to.add_job(record::write(&new.job)?, &names(after));
     }
-    let ended = |entry: Option<&Entry>| entry.is_some_and(|entry| entry.job.ended.is_some());
-    if let Some(after_end) = to.vanishes_after
-        && ended(after)
-        && !ended(before)
-    {
-        to.add(["expire", &after_end.as_secs().to_string()]);
+    // One with tasks stays: they would be left behind.
+    let rests = |entry: Option<&Entry>| {
+        entry.is_some_and(|entry| entry.job.ended.is_some() && entry.tasks.is_empty())
+    };
+    match (to.vanishes_after, rests(before), rests(after)) {
+        (Some(time), false, true) => to.add(["expire", &time.as_secs().to_string()]),
+        (Some(_), true, false) if after.is_some() => to.add(["persist"]),
+        _ => {}
     }
     match (removable(before), removable(after)) {
         (None, Some(at)) => to.add(["add", &ENDED.to_string(), &at.to_string(), &id]),

@@ -151,7 +151,14 @@ impl Redis {
         for round in 0..ROUNDS {
             let loaded = self.load_for(id, items, writing).await?;
             let mut entry = loaded.entry.clone();
-            let answer = decide(&mut entry, loaded.now)?;
+            let answer = match decide(&mut entry, loaded.now) {
+                // It may be a repeat of what was written, but not confirmed.
+                Err(StoreError::LeaseLost) if writing == Writing::Told => {
+                    self.confirm(loaded.shard).await?;
+                    return Err(StoreError::LeaseLost);
+                }
+                decided => decided?,
+            };
             if entry == loaded.entry {
                 let shard = loaded.shard;
                 self.known.keep(loaded);

@@ -54,7 +54,9 @@ impl Redis {
             let rest = ask.limit - reserved.len();
             if rest > 0 {
                 let share = [(*shard, rest, [].as_slice())];
-                reserved.extend(self.reserve_from(&share, ask, served).await?);
+                // One that is gone has nothing; what the others gave is not lost with it.
+                let more = self.reserve_from(&share, ask, served).await;
+                reserved.extend(more.unwrap_or_default());
             }
         }
         Ok(reserved)

@@ -264,17 +264,20 @@ impl Nodes {
         patience: Patience,
     ) -> Result<Vec<Option<T>>, StoreError> {
         // Where there is one server only, nobody can do without it.
-        let patience = match self.homes().are_one(self.finder.shards) {
+        let waits = match self.homes().are_one(self.finder.shards) {
             true => Patience::Patient,
             false => patience,
         };
-        let answers = self.ask_each(commands, patience).await;
+        let answers = self.ask_each(commands, waits).await;
         let mut gone = None;
         let mut given = Vec::with_capacity(answers.len());
         for answer in answers {
             given.push(match answer {
                 Ok(value) => Some(T::from_redis_value(value).map_err(unreadable)?),
-                Err(error) if fate(&error) == Fate::Final => return Err(unavailable(error)),
+                // What one server did must not be lost with what another refuses.
+                Err(error) if fate(&error) == Fate::Final && patience != Patience::Once => {
+                    return Err(unavailable(error));
+                }
                 Err(error) => {
                     gone = Some(error);
                     None
@@ -298,7 +301,10 @@ impl Nodes {
             Ok(found) => {
                 let moved = |homes: &mut Arc<Homes>| {
                     let moved = !found.are(homes);
-                    *homes = Arc::new(found);
+                    // Kept where nothing has moved: who waits for news of these homes goes on asking by them.
+                    if moved {
+                        *homes = Arc::new(found);
+                    }
                     moved
                 };
                 if self.homes.send_if_modified(moved) {

@@ -96,9 +96,19 @@ impl Node {
         command: &Cmd,
         acks: Acks,
     ) -> RedisResult<Result<Value, Unconfirmed>> {
+        let _place = timeout(self.manners.limit, self.places.acquire())
+            .await
+            .map_err(|_| busy())?;
         let sent = self.send_alone(command, acks).await;
         self.note(sent.as_ref().err());
-        sent
+        let [answer, count] = <[_; 2]>::try_from(sent?).map_err(|_| silent())?;
+        let answer = answer?;
+        let count: usize = redis::from_redis_value(count?)?;
+        Ok(if count < acks.replicas {
+            Err(Unconfirmed { replicas: count })
+        } else {
+            Ok(answer)
+        })
     }
 
     /// A connection of its own, whose answers may take as long as said.
@@ -132,14 +142,8 @@ impl Node {
         sent
     }
 
-    async fn send_alone(
-        &self,
-        command: &Cmd,
-        acks: Acks,
-    ) -> RedisResult<Result<Value, Unconfirmed>> {
-        let _place = timeout(self.manners.limit, self.places.acquire())
-            .await
-            .map_err(|_| busy())?;
+    /// The answers to a command and to the wait for replicas, on a connection of its own.
+    async fn send_alone(&self, command: &Cmd, acks: Acks) -> RedisResult<Vec<RedisResult<Value>>> {
         let kept = self.kept().pop();
         let mut connection = match kept {
             Some(kept) => kept,
@@ -151,15 +155,13 @@ impl Node {
         let sent = send_over(&mut connection, &[command, &wait], &self.manners.scripts).await;
         // What broke one connection broke the others: each would cost a try of its own.
         let sent = sent.inspect_err(|_| self.kept().clear())?;
-        let [answer, count] = <[_; 2]>::try_from(sent).map_err(|_| silent())?;
-        let answer = answer?;
-        let count: usize = redis::from_redis_value(count?)?;
-        self.kept().push(connection);
-        Ok(if count < acks.replicas {
-            Err(Unconfirmed { replicas: count })
-        } else {
-            Ok(answer)
-        })
+        if !sent
+            .iter()
+            .any(|answer| answer.as_ref().is_err_and(is_demoted))
+        {
+            self.kept().push(connection);
+        }
+        Ok(sent)
     }
 
     fn kept(&self) -> std::sync::MutexGuard<'_, Vec<MultiplexedConnection>> {

@@ -45,6 +45,9 @@ local operations = {
     expire = function()
         redis.call('EXPIRE', JOB, arg())
     end,
+    persist = function()
+        redis.call('PERSIST', JOB)
+    end,
     delete = function()
         redis.call('DEL', JOB)
         counted = true
@@ -109,6 +112,8 @@ local operations = {
 local known, expected = redis.call('HGET', JOB, 'v') or '', arg()
 version = arg()
 if known == version then
+    -- Written, so that who waits for replicas waits for what came before this, too.
+    redis.call('HSET', JOB, 'v', version)
     return 1
 elseif known ~= expected then
     return 0
