@@ -19,9 +19,9 @@ pub mod worker;
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
-/// A few heaps for all threads, and what is free goes back to the system within a second.
+/// A few heaps for all threads; what is free goes back to the system within a second, and pieces from 1 MB on at once.
 #[cfg(not(target_env = "msvc"))]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 #[expect(unsafe_code, reason = "jemalloc reads its settings from this name")]
 pub static ALLOCATOR_SETTINGS: &[u8] =
-    b"narenas:2,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
+    b"narenas:2,oversize_threshold:1048576,background_thread:true,dirty_decay_ms:1000,muzzy_decay_ms:0\0";
