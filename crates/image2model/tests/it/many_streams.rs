@@ -13,6 +13,7 @@ use tokio::{
 
 use crate::support::{Client, RealServer, Server, soak, tiny};
 
+const AT_ONCE: usize = 100;
 const QUIET: Duration = Duration::from_secs(5);
 /// Bytes of the process itself, and of each stream.
 const OWN_MEMORY: u64 = 64 << 20;
@@ -73,12 +74,14 @@ async fn story_with<T>(streams: usize, settings: &[(&str, &str)], look: impl FnO
     let alone = server.resident_bytes();
     let (told, mut heard) = mpsc::channel(streams);
     let mut readers = JoinSet::new();
-    for _ in 0..streams {
+    // As people come, and not all in the same moment.
+    for opened in 1..=streams {
         readers.spawn(read(server.port, job.clone(), told.clone()));
-    }
-    drop(told);
-    for _ in 0..streams {
-        heard.recv().await.unwrap();
+        if opened % AT_ONCE == 0 {
+            for _ in 0..AT_ONCE {
+                heard.recv().await.unwrap();
+            }
+        }
     }
 
     let before = cpu_seconds(server.pid());
