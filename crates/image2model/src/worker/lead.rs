@@ -28,23 +28,16 @@ pub(super) async fn run(worker: Worker, drain: CancellationToken) {
             break;
         };
         let leads = match answer {
-            Some(true) => Some(asked + TERM),
-            Some(false) => None,
+            // An answer that took as long as a lead lasts does not tell of now.
+            Some(leads) => leads && asked.elapsed() < TERM,
             // The lead spares work, and no more: where the store cannot give it, what it still serves is swept by all.
-            None => Some(Instant::now() + TERM),
+            None => true,
         };
-        match leads.filter(|until| Instant::now() < *until) {
-            Some(until) => {
-                leading
-                    .get_or_insert_with(|| Leading::begin(&worker, until))
-                    .until = until;
-            }
-            None => {
-                if let Some(lost) = leading.take() {
-                    tracing::warn!("another process leads the sweeps, or none can");
-                    lost.end().await;
-                }
-            }
+        if leads {
+            leading.get_or_insert_with(|| Leading::begin(&worker));
+        } else if let Some(lost) = leading.take() {
+            tracing::warn!("another process leads the sweeps");
+            lost.end().await;
         }
     }
     if let Some(leading) = leading {
@@ -68,23 +61,18 @@ async fn ask(worker: &Worker) -> Option<bool> {
 
 /// The sweeps that run.
 struct Leading {
-    until: Instant,
     ended: CancellationToken,
     sweeps: TaskTracker,
 }
 
 impl Leading {
-    fn begin(worker: &Worker, until: Instant) -> Self {
+    fn begin(worker: &Worker) -> Self {
         tracing::info!(leader = worker.id.0, "this process leads the sweeps");
         let (ended, sweeps) = (CancellationToken::new(), TaskTracker::new());
         sweeps.spawn(maintenance::sweep(worker.clone(), ended.clone()));
         sweeps.spawn(maintenance::retain(worker.clone(), ended.clone()));
         sweeps.spawn(maintenance::collect(worker.clone(), ended.clone()));
-        Self {
-            until,
-            ended,
-            sweeps,
-        }
+        Self { ended, sweeps }
     }
 
     async fn end(self) {

@@ -1,5 +1,5 @@
-//! The store in one Redis 7 or Valkey 8, shared by any number of processes; as durable as that server is
-//! configured. A job and all that belongs to it lies in one of a fixed number of shards (`keys`), each on one node.
+//! The store in Redis 7 (one server, masters under Sentinels, or a cluster), shared by any number of processes; as
+//! durable as its servers are configured. A job and all that belongs to it lies in one of a fixed number of shards (`keys`), each on one node.
 //!
 //! A transition is optimistic. `load.lua` reads the job with its tasks and leases in one round trip, `job/` decides
 //! on that [`entry::Entry`] here, and `commit.lua` writes the difference (`changes`) if the job's version and the

@@ -174,7 +174,7 @@ pub(super) fn first_shards(nodes: &Nodes) -> Vec<Shard> {
     first.collect()
 }
 
-/// Why one of the servers cannot keep a store. Valkey tells the Redis version that it speaks for.
+/// Why one of the servers cannot keep a store.
 async fn unfit(nodes: &Nodes) -> Result<Option<String>, StoreError> {
     let mut ask = cmd("INFO");
     ask.arg("server").arg("replication");
