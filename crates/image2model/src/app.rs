@@ -20,8 +20,8 @@ use crate::{
     job::Queue,
     job::RetryPolicy,
     provider::{InstantProvider, LocalProvider, Provider},
-    service::{Parts, Service},
-    store::{self, Store},
+    service::{Keyring, Parts, Service},
+    store::{self, Keys, Store},
     worker::{self, Duty, Worker},
 };
 
@@ -90,7 +90,7 @@ pub struct App {
 }
 
 impl App {
-    /// Opens store and artifacts. Without addresses of their own both lie in the data directory; with the store in it,
+    /// Opens store and artifacts, for an API on `listener` where there is one. Without addresses of their own both lie in the data directory; with the store in it,
     /// it is this process's alone from now on, else any number of processes may have it.
     ///
     /// # Errors
@@ -98,11 +98,16 @@ impl App {
     pub async fn open(
         role: Role,
         config: Arc<Config>,
+        listener: Option<&TcpListener>,
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Self> {
+        let is_exposed = role.has_api() && is_reachable(listener);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         refuse_files_of_another_store(&config)?;
         let store = open_store(&config, clock.clone()).await?;
+        if is_exposed {
+            refuse_to_be_open(&config, store.keys.clone(), clock.clone()).await?;
+        }
         let own = config.data_dir.join("artifacts");
         let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
         let config = with_room_in_sight(config, &artifacts);
@@ -216,6 +221,35 @@ impl App {
     }
 }
 
+/// Whether others than this machine reach it.
+fn is_reachable(listener: Option<&TcpListener>) -> bool {
+    let address = listener.and_then(|listener| listener.local_addr().ok());
+    address.is_some_and(|address| !address.ip().to_canonical().is_loopback())
+}
+
+/// Without any key a server serves everyone who reaches it, which is for this machine alone.
+async fn refuse_to_be_open(
+    config: &Config,
+    keys: Arc<dyn Keys>,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<()> {
+    let listen = &config.listen;
+    if !Keyring::new(keys, clock, &config.keys).is_open().await? {
+        return Ok(());
+    }
+    if !config.http.insecure_open {
+        bail!(
+            "everyone who reaches {listen} could use this server, which has no keys: make one with `image2model keys \
+             create`, listen on 127.0.0.1, or pass --insecure-open"
+        );
+    }
+    tracing::warn!(
+        listen,
+        "everyone who reaches this address can use the service"
+    );
+    Ok(())
+}
+
 /// Who makes the models, chosen here once.
 fn maker(role: Role, settings: &WorkerSettings) -> Arc<dyn Provider> {
     match settings.provider {
@@ -259,6 +293,20 @@ pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow
 
 /// How much longer than its results a job's record stays, should nobody remove it.
 const NET: Duration = Duration::from_secs(86_400);
+
+/// The keys of the store that the configuration names, which servers may have open.
+///
+/// # Errors
+/// One sentence when it cannot be opened.
+pub(crate) async fn open_keys(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<Arc<dyn Keys>> {
+    if config.store.url.is_empty() && store::embedded::is_served(&config.data_dir) {
+        return Ok(store::embedded::beside(&config.data_dir));
+    }
+    Ok(open_store(config, clock).await?.keys)
+}
 
 fn redis_settings(
     store: &StoreSettings,

@@ -1,5 +1,6 @@
 //! The image2model service: one binary whose roles are parts switched on. `ARCHITECTURE.md` has the map.
 
+pub mod access;
 pub mod app;
 pub mod artifacts;
 pub mod capacity;

@@ -40,9 +40,13 @@ pub(super) fn render(loaded: &Loaded, as_json: bool) -> String {
 fn shown(key: &str, value: &Value) -> Value {
     match value.as_str() {
         Some(url) if key.ends_with(".url") => json!(without_password(url)),
-        Some(secret) if key.ends_with("password") && !secret.is_empty() => json!("***"),
+        Some(secret) if is_secret(key) && !secret.is_empty() => json!("***"),
         _ => value.clone(),
     }
+}
+
+fn is_secret(key: &str) -> bool {
+    key.ends_with("password") || key.starts_with("keys.")
 }
 
 /// An address as it may be shown.

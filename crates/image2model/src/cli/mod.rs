@@ -2,6 +2,7 @@
 
 mod config;
 mod convert;
+mod keys;
 mod output;
 mod roles;
 mod store;
@@ -53,6 +54,9 @@ enum Command {
     Worker(roles::Working),
     /// See to due retries, the tasks of dead workers and old results: of several, one leads
     Scheduler(roles::Unseen),
+    /// Make, list and revoke the keys that callers show
+    #[command(subcommand)]
+    Keys(keys::Command),
     /// Look after the store of jobs
     #[command(subcommand)]
     Store(store::Command),
@@ -99,6 +103,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Api(args) => roles::run(Role::Api, settings(args.flags())?),
         Command::Worker(args) => roles::run(Role::Worker, settings(args.flags())?),
         Command::Scheduler(args) => roles::run(Role::Scheduler, settings(args.flags())?),
+        Command::Keys(command) => keys::run(command, &settings(Vec::new())?.config),
         Command::Store(command) => store::run(command, &settings(Vec::new())?.config),
         Command::Config { defaults, json } => {
             let loaded: Loaded = if defaults {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    ArtifactSettings, CompatSettings, Config, HttpSettings, Keep, LogSettings, Maker, Memory, Pool,
-    Pools, ResultSettings, RetrySettings, StoreSettings, StreamSettings, UploadSettings,
-    WorkerSettings,
+    ArtifactSettings, CompatSettings, Config, HttpSettings, Keep, KeySettings, LimitSettings,
+    LogSettings, Maker, Memory, Pool, Pools, ResultSettings, RetrySettings, StoreSettings,
+    StreamSettings, UploadSettings, WorkerSettings,
 };
 use crate::job::Queue;
 
@@ -23,8 +23,20 @@ impl Default for Config {
             artifacts: ArtifactSettings::default(),
             stream: StreamSettings::default(),
             http: HttpSettings::default(),
+            keys: KeySettings::default(),
+            limits: LimitSettings::default(),
             compat: CompatSettings::default(),
             log: LogSettings::default(),
+        }
+    }
+}
+
+impl Default for LimitSettings {
+    fn default() -> Self {
+        Self {
+            per_minute: 60,
+            per_hour: 1000,
+            reads_per_minute: 6000,
         }
     }
 }

@@ -11,6 +11,15 @@ use super::Config;
 /// Name of the file that is read when it lies in the working directory.
 const DEFAULT_FILE: &str = "image2model.yaml";
 const PREFIX: &str = "IMAGE2MODEL_";
+/// Names of the service that this one replaces; our own name for the same setting wins over them.
+const OLD_NAMES: [(&str, &str); 6] = [
+    ("API_KEY", "keys.user"),
+    ("ADMIN_API_KEY", "keys.admin"),
+    ("REDIS_URL", "store.url"),
+    ("RATE_LIMIT_PER_MINUTE", "limits.per_minute"),
+    ("RATE_LIMIT_PER_HOUR", "limits.per_hour"),
+    ("BACKEND_CORS_ORIGINS", "http.origins"),
+];
 
 /// The effective configuration and where each value came from.
 #[derive(Debug, Clone)]
@@ -79,7 +88,7 @@ impl Sources {
         // Other variables may hold anything, so only names that are ours must be readable text.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with(PREFIX))
+            .filter(|(name, _)| name.starts_with(PREFIX) || old_name(name).is_some())
             .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
             .collect();
         Self {
@@ -107,11 +116,23 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             set(&mut values, &key, value.clone(), origin.clone())
         })?;
     }
-    for (name, text) in &sources.environment {
-        let key = name
-            .trim_start_matches(PREFIX)
-            .replace("__", ".")
-            .to_lowercase();
+    let (old, own): (Vec<_>, Vec<_>) = sources
+        .environment
+        .iter()
+        .partition(|(name, _)| old_name(name).is_some());
+    for (name, text) in old
+        .into_iter()
+        .filter(|(_, text)| !text.is_empty())
+        .chain(own)
+    {
+        let key = old_name(name).map_or_else(
+            || {
+                name.trim_start_matches(PREFIX)
+                    .replace("__", ".")
+                    .to_lowercase()
+            },
+            str::to_owned,
+        );
         set_text(&mut values, &key, text, Origin::Environment(name.clone()))?;
     }
     for flag in &sources.flags {
@@ -122,6 +143,12 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
         .validate()
         .map_err(|(key, rule)| refusal(&values, key, rule))?;
     Ok(Loaded { config, values })
+}
+
+/// The setting that an old name stands for.
+fn old_name(name: &str) -> Option<&'static str> {
+    let (_, key) = OLD_NAMES.iter().find(|(old, _)| *old == name)?;
+    Some(key)
 }
 
 fn defaults() -> Result<Values, ConfigError> {

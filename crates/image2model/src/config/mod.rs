@@ -38,6 +38,8 @@ pub struct Config {
     pub artifacts: ArtifactSettings,
     pub stream: StreamSettings,
     pub http: HttpSettings,
+    pub keys: KeySettings,
+    pub limits: LimitSettings,
     pub compat: CompatSettings,
     pub log: LogSettings,
 }
@@ -229,6 +231,30 @@ pub struct HttpSettings {
     /// Addresses or networks (`10.0.0.0/8`) of proxies before this server. What they say in `X-Forwarded-For` of who
     /// asks is believed; nobody else's word is.
     pub trusted_proxies: Vec<Network>,
+    /// Whether a server without any key may listen where others than this machine reach it.
+    pub insecure_open: bool,
+}
+
+/// Keys that need no store, of one owner; `image2model keys create` makes more, each of its own. The names of the old
+/// service, `API_KEY` and `ADMIN_API_KEY`, are understood in the environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
+#[serde(default, deny_unknown_fields)]
+pub struct KeySettings {
+    /// Opens the owner's jobs.
+    pub user: String,
+    /// Opens them and what administers the service.
+    pub admin: String,
+}
+
+/// How often one key, or without keys one address, may call; 0 switches a window off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Requests that make work, over all servers together.
+    pub per_minute: u32,
+    pub per_hour: u32,
+    /// All other requests to the API, by each server for itself.
+    pub reads_per_minute: u32,
 }
 
 /// Old behaviour on demand.

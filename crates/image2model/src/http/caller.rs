@@ -1,42 +1,29 @@
 //! Who asks, read off a request; and the ids that it names.
 
-use std::{
-    convert::Infallible,
-    net::{IpAddr, SocketAddr},
-};
+use std::net::{IpAddr, SocketAddr};
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::ConnectInfo,
     http::{HeaderMap, request::Parts},
 };
 use uuid::Uuid;
 
 use crate::{
     config::Network,
-    job::{Flow, ItemId, JobId, Owner},
+    job::{ItemId, JobId},
     service::{Caller, Service},
 };
 
 use super::error::Problem;
 
-impl FromRequestParts<Service> for Caller {
-    type Rejection = Infallible;
-
-    /// Without keys there is one owner, and a flow per client address.
-    async fn from_request_parts(parts: &mut Parts, service: &Service) -> Result<Self, Infallible> {
-        let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let flow = peer.map_or_else(
-            || "unknown".to_owned(),
-            |peer| {
-                let trusted = &service.config.http.trusted_proxies;
-                client(peer.ip(), &parts.headers, trusted).to_string()
-            },
-        );
-        Ok(Self {
-            owner: Owner::open(),
-            flow: Flow(flow),
-        })
-    }
+/// Who asks where nobody needs a key: a flow per client address.
+pub(super) fn anyone(service: &Service, parts: &Parts) -> Caller {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    let trusted = &service.config.http.trusted_proxies;
+    let address = peer.map(|peer| client(peer.ip(), &parts.headers, trusted));
+    let is_local = address.is_some_and(|address| address.is_loopback());
+    let name = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    Caller::anyone(name, is_local)
 }
 
 /// Who asks: the peer, or whom trusted proxies name, the nearest that is not such a proxy itself. What stands before

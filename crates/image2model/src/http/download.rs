@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::{
     job::{FileRecord, Item, Job},
-    service::{Caller, OpenFile, Service},
+    service::{Caller, OpenFile, Service, Signer},
 };
 
 use super::{
@@ -33,6 +33,7 @@ pub(super) async fn all(
     Path(id): Path<String>,
 ) -> Result<Json<Value>, Problem> {
     let job = service.job(&caller, job_id(&id)?).await?;
+    let signer = service.keyring.signer(&caller);
     let models: Vec<_> = job
         .items
         .iter()
@@ -41,11 +42,11 @@ pub(super) async fn all(
         .collect();
     let files: Vec<_> = models
         .iter()
-        .map(|(item, file)| listed(&job, item, file))
+        .map(|(item, file)| listed(&job, item, file, &signer))
         .collect();
     let urls: Vec<_> = models
         .iter()
-        .map(|(_, file)| render::file_url(&job, file))
+        .map(|(_, file)| render::file_url(&job, file, &signer))
         .collect();
     Ok(Json(json!({
         "job_id": job.id,
@@ -55,7 +56,7 @@ pub(super) async fn all(
     })))
 }
 
-fn listed(job: &Job, item: &Item, file: &FileRecord) -> Value {
+fn listed(job: &Job, item: &Item, file: &FileRecord, signer: &Signer) -> Value {
     let mut shown = json!({
         "filename": file.name,
         "size": file.size,
@@ -66,7 +67,7 @@ fn listed(job: &Job, item: &Item, file: &FileRecord) -> Value {
     });
     if let Some(picture) = item.files.iter().find(|file| file.format == PREVIEW) {
         shown["rendered_image"] = json!({
-            "url": render::file_url(job, picture),
+            "url": render::file_url(job, picture, signer),
             "content_type": picture.media_type,
             "file_size": picture.size,
         });

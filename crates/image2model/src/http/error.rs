@@ -6,7 +6,7 @@ use std::any::Any;
 use axum::{
     Json,
     extract::Request,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -22,8 +22,7 @@ pub(super) struct Problem {
     status: StatusCode,
     message: String,
     details: Value,
-    /// Seconds.
-    retry_after: Option<u32>,
+    headers: Vec<(HeaderName, HeaderValue)>,
 }
 
 impl Problem {
@@ -32,7 +31,7 @@ impl Problem {
             status,
             message: message.into(),
             details: json!({}),
-            retry_after: None,
+            headers: Vec::new(),
         }
     }
 
@@ -62,9 +61,14 @@ impl Problem {
         self
     }
 
-    fn retry_after(mut self, seconds: u32) -> Self {
-        self.retry_after = Some(seconds);
+    #[must_use]
+    pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
         self
+    }
+
+    fn retry_after(self, seconds: u32) -> Self {
+        self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
     fn code(&self) -> String {
@@ -102,11 +106,7 @@ impl Problem {
             (kind, Json(self.body(instance))).into_response()
         };
         *response.status_mut() = self.status;
-        if let Some(seconds) = self.retry_after {
-            response
-                .headers_mut()
-                .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
+        response.headers_mut().extend(self.headers.iter().cloned());
         response
     }
 

@@ -44,6 +44,19 @@ pub(super) struct Asked {
     pub(super) priority: Priority,
 }
 
+impl Asked {
+    /// # Errors
+    /// 403 when it asks for what the key does not give.
+    pub(super) fn allowed(self, may_hurry: bool) -> Result<Self, Problem> {
+        if self.priority == Priority::High && !may_hurry {
+            return Err(Problem::forbidden(
+                "priority is high, which this key may not ask for.",
+            ));
+        }
+        Ok(self)
+    }
+}
+
 /// The form as read so far.
 struct Form<'a> {
     settings: &'a UploadSettings,

@@ -32,7 +32,11 @@ pub(super) async fn one(
     let id = job_id(&id)?;
     let progress = service.progress(id).await?;
     let job = service.job(&caller, id).await?;
-    Ok(Json(render::job(&job, &progress)))
+    Ok(Json(render::job(
+        &job,
+        &progress,
+        &service.keyring.signer(&caller),
+    )))
 }
 
 /// `POST /jobs/{job_id}/cancel`
@@ -44,7 +48,14 @@ pub(super) async fn cancel(
     let id = job_id(&id)?;
     let progress = service.progress(id).await?;
     let job = service.cancel(&caller, id).await?;
-    Ok((StatusCode::ACCEPTED, Json(render::job(&job, &progress))))
+    Ok((
+        StatusCode::ACCEPTED,
+        Json(render::job(
+            &job,
+            &progress,
+            &service.keyring.signer(&caller),
+        )),
+    ))
 }
 
 #[derive(Deserialize)]
@@ -92,11 +103,12 @@ async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<V
     for id in &ids {
         progress.extend(service.progress(*id).await?);
     }
+    let signer = service.keyring.signer(caller);
     let mut jobs = service.jobs(caller, &ids).await?.into_iter();
     let mut shown = Vec::with_capacity(asked.len());
     for id in asked {
         shown.push(match id.job().and_then(|_| jobs.next().flatten()) {
-            Some(job) => render::job(&job, &progress),
+            Some(job) => render::job(&job, &progress, &signer),
             None => Value::Null,
         });
     }

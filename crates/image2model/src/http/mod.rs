@@ -6,6 +6,7 @@
 //! A request passes the layers from the top of the list in [`finished`] down to its handler. What a handler or a
 //! layer refuses is a [`error::Problem`], which [`error::finish`] writes out on the way back.
 
+mod access;
 mod caller;
 mod download;
 mod error;
@@ -19,6 +20,7 @@ mod pace;
 mod page;
 mod plain;
 mod render;
+mod routes;
 mod serve;
 mod status;
 mod stream;
@@ -27,9 +29,9 @@ mod upload;
 use axum::{
     Router,
     extract::DefaultBodyLimit,
-    http::{HeaderName, HeaderValue, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::{from_fn, from_fn_with_state},
-    routing::{get, post},
+    routing::post,
 };
 use tower::{Layer, ServiceBuilder};
 use tower_http::{
@@ -39,62 +41,78 @@ use tower_http::{
 
 use crate::service::Service;
 
+use self::access::Access::{Keyed, Linked, Open, Work};
+use self::routes::Routes;
+
+pub use access::Access;
+pub use routes::Route;
 pub use serve::{Surface, serve};
 
-/// All routes over `service`. Serve it with the clients' addresses
-/// (`into_make_service_with_connect_info::<SocketAddr>()`): they are the flows of fair queueing.
-pub fn router(service: Service) -> Router {
+/// Every route and what it asks of the one who calls it.
+fn routes(service: &Service) -> Routes {
     let upload_limit = DefaultBodyLimit::max(form::body_limit(&service.config.upload));
     let pace = from_fn_with_state(service.clone(), pace::keep);
     let upload = post(upload::create).layer(upload_limit).layer(pace);
 
-    let api = Router::new()
-        .route("/health", get(health::basic))
-        .route("/health/detailed", get(health::detailed))
-        .route("/health/metrics", get(health::metrics))
-        .route("/health/liveness", get(health::liveness))
-        .route("/health/readiness", get(health::readiness))
-        .route("/health/ready", get(health::readiness))
-        .route("/upload", upload.clone())
-        .route("/upload/batch", upload)
-        .route("/upload/status/{file_id}", get(upload::file_status))
-        .route("/upload/batch/{batch_id}/status", get(upload::batch_status))
-        .route("/models/available", get(models::available))
-        .route("/models/download/{job_id}", get(models::download))
-        .route("/status/{task_id}", get(status::task))
-        .route("/status/tasks/{task_id}", get(status::task))
-        .route("/status/tasks/{task_id}/status", get(status::task))
-        .route("/status/tasks/{task_id}/stream", get(stream::open))
-        .route("/status/jobs/{job_id}/progress", get(status::progress))
-        .route("/download/{job_id}/all", get(download::all))
-        .route("/download/{job_id}/{filename}", get(download::file))
-        .route("/download/direct/{filename}", get(download::direct))
-        .route("/jobs", get(jobs::list))
-        .route("/jobs/{job_id}", get(jobs::one))
-        .route("/jobs/{job_id}/cancel", post(jobs::cancel));
+    probe_routes(service)
+        .get("/", Open, page::index)
+        .get("/plain", Open, plain::upload_form)
+        .get("/job/{job_id}", Linked, plain::job)
+        .under("/api/v1")
+        .get("/health", Open, health::basic)
+        .get("/health/detailed", Open, health::detailed)
+        .get("/health/metrics", Open, health::metrics)
+        .get("/health/liveness", Open, health::liveness)
+        .get("/health/readiness", Open, health::readiness)
+        .get("/health/ready", Open, health::readiness)
+        .route(Method::POST, "/upload", Work, upload.clone())
+        .route(Method::POST, "/upload/batch", Work, upload)
+        .get("/upload/status/{file_id}", Keyed, upload::file_status)
+        .get(
+            "/upload/batch/{batch_id}/status",
+            Keyed,
+            upload::batch_status,
+        )
+        .get("/models/available", Open, models::available)
+        .get("/models/download/{job_id}", Linked, models::download)
+        .get("/status/{task_id}", Keyed, status::task)
+        .get("/status/tasks/{task_id}", Keyed, status::task)
+        .get("/status/tasks/{task_id}/status", Keyed, status::task)
+        .get("/status/tasks/{task_id}/stream", Linked, stream::open)
+        .get("/status/jobs/{job_id}/progress", Keyed, status::progress)
+        .get("/download/{job_id}/all", Keyed, download::all)
+        .get("/download/{job_id}/{filename}", Linked, download::file)
+        .get("/download/direct/{filename}", Linked, download::direct)
+        .get("/jobs", Keyed, jobs::list)
+        .get("/jobs/{job_id}", Keyed, jobs::one)
+        .post("/jobs/{job_id}/cancel", Keyed, jobs::cancel)
+}
 
-    let whole = Router::new()
-        .nest("/api/v1", api)
-        .route("/", get(page::index))
-        .merge(probe_routes())
-        .route("/plain", get(plain::upload_form))
-        .route("/job/{job_id}", get(plain::job))
-        .fallback(page::asset);
-    finished(whole, service)
+/// What whoever watches over a process asks for, of any role.
+fn probe_routes(service: &Service) -> Routes {
+    Routes::new(service)
+        .get("/health", Open, health::basic)
+        .get("/health/live", Open, health::liveness)
+        .get("/health/ready", Open, health::readiness)
+        .get("/metrics", Open, health::metrics)
+}
+
+/// All of them. Serve it with the clients' addresses (`into_make_service_with_connect_info::<SocketAddr>()`): without
+/// keys they are the flows of fair queueing.
+pub fn router(service: Service) -> Router {
+    let routes = routes(&service).into_router().fallback(page::asset);
+    finished(routes, service)
+}
+
+/// The route table, for whoever describes or tests it.
+pub fn table(service: &Service) -> Vec<Route> {
+    routes(service).into_table()
 }
 
 /// Health and metrics alone, for a process that has no API.
 pub fn probes(service: Service) -> Router {
-    finished(probe_routes().fallback(health::nothing_else), service)
-}
-
-/// What whoever watches over a process asks for, of any role.
-fn probe_routes() -> Router<Service> {
-    Router::new()
-        .route("/health", get(health::basic))
-        .route("/health/live", get(health::liveness))
-        .route("/health/ready", get(health::readiness))
-        .route("/metrics", get(health::metrics))
+    let routes = probe_routes(&service).into_router();
+    finished(routes.fallback(health::nothing_else), service)
 }
 
 /// The routes within all layers.

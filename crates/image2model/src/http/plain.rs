@@ -15,7 +15,7 @@ use reconstruct::{
 use crate::{
     job::{Item, Job},
     provider::ModelInfo,
-    service::{Caller, Service},
+    service::{Caller, Service, Signer},
     store::Progress,
 };
 
@@ -75,6 +75,7 @@ pub(super) async fn job(
     let id = job_id(&id)?;
     let progress = service.progress(id).await?;
     let job = service.job(&caller, id).await?;
+    let signer = service.keyring.signer(&caller);
     let head = if job.ended.is_none() {
         format!("<meta http-equiv=\"refresh\" content=\"{REFRESH}\">")
     } else {
@@ -86,7 +87,7 @@ pub(super) async fn job(
         render::job_percent(&job, &progress)
     );
     for one in &job.items {
-        body.push_str(&item(&job, one, &progress));
+        body.push_str(&item(&job, one, &progress, &signer));
     }
     let _ = write!(
         body,
@@ -97,7 +98,7 @@ pub(super) async fn job(
     Ok((newest, page::html(document("Your models", &head, &body))))
 }
 
-fn item(job: &Job, item: &Item, progress: &[Progress]) -> String {
+fn item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> String {
     let mut shown = format!("<li><b>{}</b>: ", escaped(&item.filename));
     let _ = match render::item_error(item) {
         Some(error) => write!(shown, "failed: {}", escaped(&error)),
@@ -112,7 +113,7 @@ fn item(job: &Job, item: &Item, progress: &[Progress]) -> String {
         let _ = write!(shown, "<br>{}", escaped(&warning.message));
     }
     if let Some(preview) = item.files.iter().find(|file| file.format == "preview") {
-        let url = render::file_url(job, preview);
+        let url = render::file_url(job, preview, signer);
         let _ = write!(
             shown,
             "<br><img src=\"{url}\" alt=\"picture of the model of {}\" width=\"256\">",
@@ -124,7 +125,7 @@ fn item(job: &Job, item: &Item, progress: &[Progress]) -> String {
         let _ = write!(
             shown,
             "<a href=\"{}\" download>{}</a> ({} kB) ",
-            render::file_url(job, file),
+            render::file_url(job, file, signer),
             escaped(&file.format),
             file.size.div_ceil(1000)
         );

@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     job::{FileRecord, Item, ItemStatus, Job, JobStatus, Priority, Timestamp},
+    service::Signer,
     store::Progress,
 };
 
@@ -91,14 +92,16 @@ pub(super) fn item_error(item: &Item) -> Option<String> {
 }
 
 /// A job as our own endpoints show it.
-pub(super) fn job(job: &Job, progress: &[Progress]) -> Value {
+pub(super) fn job(job: &Job, progress: &[Progress], signer: &Signer) -> Value {
     let mut shown = job_head(job);
     let items: Vec<_> = job
         .items
         .iter()
-        .map(|one| item(job, one, progress))
+        .map(|one| item(job, one, progress, signer))
         .collect();
     shown.insert("items".to_owned(), items.into());
+    let stream = signer.sign(&format!("/api/v1/status/tasks/{}/stream", job.id));
+    shown.insert("stream_url".to_owned(), stream.into());
     shown.into()
 }
 
@@ -128,13 +131,17 @@ pub(super) fn job_head(job: &Job) -> Map<String, Value> {
     shown
 }
 
-fn item(job: &Job, item: &Item, progress: &[Progress]) -> Value {
+fn item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> Value {
     let warnings: Vec<_> = item
         .warnings
         .iter()
         .map(|warning| json!({"code": warning.code, "message": warning.message}))
         .collect();
-    let files: Vec<_> = item.files.iter().map(|record| file(job, record)).collect();
+    let files: Vec<_> = item
+        .files
+        .iter()
+        .map(|record| file(job, record, signer))
+        .collect();
     let mut shown = json!({
         "file_id": job.id.item(item.number),
         "filename": item.filename,
@@ -152,19 +159,19 @@ fn item(job: &Job, item: &Item, progress: &[Progress]) -> Value {
     shown
 }
 
-fn file(job: &Job, file: &FileRecord) -> Value {
+fn file(job: &Job, file: &FileRecord, signer: &Signer) -> Value {
     json!({
         "filename": file.name,
         "format": file.format,
         "media_type": file.media_type,
         "size": file.size,
-        "url": file_url(job, file),
+        "url": file_url(job, file, signer),
     })
 }
 
 /// Where a file is downloaded; its name needs no escaping, since the service made it.
-pub(super) fn file_url(job: &Job, file: &FileRecord) -> String {
-    format!("/api/v1/download/{}/{}", job.id, file.name)
+pub(super) fn file_url(job: &Job, file: &FileRecord, signer: &Signer) -> String {
+    signer.sign(&format!("/api/v1/download/{}/{}", job.id, file.name))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     job::{Item, ItemStatus, Job, JobId, JobStatus},
-    service::{Caller, Service, ServiceError},
+    service::{Caller, Service, ServiceError, Signer},
     store::Progress,
 };
 
@@ -42,7 +42,7 @@ pub(super) async fn task(
     };
     let mut shown = item.map_or_else(
         || of_job(&job, &progress),
-        |item| of_item(&job, &item, &progress),
+        |item| of_item(&job, &item, &progress, &service.keyring.signer(&caller)),
     );
     shown.insert("task_id".to_owned(), task_id.into());
     shown.insert("job_id".to_owned(), job.id.to_string().into());
@@ -109,7 +109,7 @@ fn of_job(job: &Job, progress: &[Progress]) -> Map<String, Value> {
     shown
 }
 
-fn of_item(job: &Job, item: &Item, progress: &[Progress]) -> Map<String, Value> {
+fn of_item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> Map<String, Value> {
     let percent = render::percent(job, item, progress);
     let (state, status) = match item.status {
         ItemStatus::Queued => ("PENDING", "queued"),
@@ -134,7 +134,7 @@ fn of_item(job: &Job, item: &Item, progress: &[Progress]) -> Map<String, Value> 
             let urls: Vec<_> = item
                 .files
                 .iter()
-                .map(|file| render::file_url(job, file))
+                .map(|file| render::file_url(job, file, signer))
                 .collect();
             shown.insert(
                 "result".to_owned(),

@@ -38,13 +38,14 @@ pub(super) async fn create(
     })?;
     let key = idempotency_key(&headers)?;
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
-    let work = take_in(service.clone(), caller, key, multipart);
+    let work = take_in(service.clone(), caller.clone(), key, multipart);
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "taking in an upload failed");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
     })??;
     if render::prefers_page(&headers) {
-        let place = [(header::LOCATION, format!("/job/{}", job.id))];
+        let signer = service.keyring.signer(&caller);
+        let place = [(header::LOCATION, signer.sign(&format!("/job/{}", job.id)))];
         return Ok((StatusCode::SEE_OTHER, place).into_response());
     }
     Ok(Json(accepted(&job)).into_response())
@@ -56,8 +57,10 @@ async fn take_in(
     key: Option<String>,
     mut multipart: Multipart,
 ) -> Result<Job, Problem> {
+    let may_hurry = caller.may_hurry;
     let mut submission = service.begin(caller, key.as_deref()).await?;
-    match form::read(&service.config.upload, &mut submission, &mut multipart).await {
+    let read = form::read(&service.config.upload, &mut submission, &mut multipart).await;
+    match read.and_then(|asked| asked.allowed(may_hurry)) {
         Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
         Err(problem) => {
             submission.discard().await;

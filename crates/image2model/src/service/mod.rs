@@ -8,6 +8,7 @@
 
 mod feed;
 mod files;
+mod keyring;
 mod standing;
 mod submission;
 
@@ -20,6 +21,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
+    access::{Key, KeyId, Scope},
     artifacts::{ArtifactError, Artifacts},
     capacity::{disk::ReadSpace, host::Host},
     clock::Clock,
@@ -30,17 +32,68 @@ use crate::{
 
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
+pub use keyring::{Keyring, Signer, random};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 
 /// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
 
-/// Who asks.
+/// Who asks, and what for.
 #[derive(Debug, Clone)]
 pub struct Caller {
     pub owner: Owner,
     pub flow: Flow,
+    /// The key that was shown; none where no keys are, or with a link.
+    pub key: Option<KeyId>,
+    pub is_admin: bool,
+    /// May ask for `priority: high`.
+    pub may_hurry: bool,
+    /// Is held to no rate.
+    pub is_unlimited: bool,
+    /// There are no keys: everybody is the same.
+    pub is_anyone: bool,
+}
+
+impl Caller {
+    /// One who may see what is the owner's and no more.
+    #[must_use]
+    pub fn of(owner: Owner) -> Self {
+        Self {
+            flow: Flow(owner.0.clone()),
+            owner,
+            key: None,
+            is_admin: false,
+            may_hurry: false,
+            is_unlimited: false,
+            is_anyone: false,
+        }
+    }
+
+    /// The holder of a key.
+    #[must_use]
+    pub fn with(key: &Key) -> Self {
+        Self {
+            key: Some(key.id.clone()),
+            is_admin: key.scope == Scope::Admin,
+            may_hurry: key.priority || key.scope == Scope::Admin,
+            is_unlimited: key.unlimited,
+            ..Self::of(key.owner.clone())
+        }
+    }
+
+    /// Anybody at that address, where there are no keys, and so no administrator; one on this machine is held to no
+    /// rate.
+    #[must_use]
+    pub fn anyone(address: String, is_local: bool) -> Self {
+        Self {
+            flow: Flow(address),
+            may_hurry: true,
+            is_unlimited: is_local,
+            is_anyone: true,
+            ..Self::of(Owner::open())
+        }
+    }
 }
 
 /// Why an operation was refused; the message is for the one who asked.
@@ -107,6 +160,7 @@ pub struct Service {
     pub artifacts: Artifacts,
     pub config: Arc<Config>,
     pub feed: Feed,
+    pub keyring: Keyring,
     pub metrics: PrometheusHandle,
     /// Cancelled at shutdown: open streams end.
     pub shutdown: CancellationToken,
@@ -125,6 +179,9 @@ impl Service {
         let feed = Feed::default();
         tasks.spawn(feed.clone().run(parts.store.jobs.clone(), shutdown.clone()));
         tasks.spawn(keep_up(parts.metrics.clone(), shutdown.clone()));
+        let keys = parts.store.keys.clone();
+        let keyring = Keyring::new(keys, parts.clock.clone(), &parts.config.keys);
+        tasks.spawn(keyring.clone().keep_up(shutdown.clone()));
         Self {
             started: parts.clock.now(),
             store: parts.store,
@@ -136,6 +193,7 @@ impl Service {
             host: Host::default(),
             failing_since: Arc::default(),
             feed,
+            keyring,
             tasks,
             shutdown,
         }

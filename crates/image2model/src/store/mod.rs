@@ -6,6 +6,7 @@
 //! It knows `job/` and nothing of HTTP, workers or artifacts. `embedded/` keeps it in SQLite for one process,
 //! `redis/` in a Redis for many; both pass the same `conformance` suite.
 
+mod access;
 #[cfg(test)]
 mod conformance;
 pub mod copying;
@@ -24,10 +25,14 @@ use crate::job::{
     transition::{Completion, Failure, NewJob, Refused},
 };
 
+pub use access::{Keys, Limits, Register, VALID_SECRETS};
+
 /// All shared state.
 #[derive(Clone)]
 pub struct Store {
     pub jobs: Arc<dyn Jobs>,
+    pub keys: Arc<dyn Keys>,
+    pub limits: Arc<dyn Limits>,
     pub presence: Arc<dyn Presence>,
     pub records: Arc<dyn Records>,
 }

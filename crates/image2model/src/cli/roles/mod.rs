@@ -45,6 +45,10 @@ pub(super) struct Serving {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 
+    /// Serve everyone who reaches a public address, without any key
+    #[arg(long)]
+    insecure_open: bool,
+
     #[command(flatten)]
     places: Places,
 }
@@ -93,7 +97,11 @@ impl Places {
 
 impl Serving {
     pub(super) fn flags(&self) -> Vec<Flag> {
-        self.places.flags([("listen", "--listen", &self.listen)])
+        let open = self.insecure_open.then(|| "true".to_owned());
+        self.places.flags([
+            ("listen", "--listen", &self.listen),
+            ("http.insecure_open", "--insecure-open", &open),
+        ])
     }
 }
 
@@ -161,8 +169,8 @@ async fn run_here(
     } else {
         None
     };
-    let place = place(role, listener.as_ref())?;
-    let app = App::open(role, config.clone(), metrics::install()?).await?;
+    let place = place(listener.as_ref())?;
+    let app = App::open(role, config.clone(), listener.as_ref(), metrics::install()?).await?;
     let shutdown = CancellationToken::new();
     let mut running = Box::pin(app.run(listener, shutdown.clone()));
     output::text(&format!("{} is ready{place}\n", title(role)));
@@ -199,15 +207,12 @@ fn title(role: Role) -> String {
 }
 
 /// Where it can be opened, if anywhere.
-fn place(role: Role, listener: Option<&TcpListener>) -> anyhow::Result<String> {
+fn place(listener: Option<&TcpListener>) -> anyhow::Result<String> {
     let Some(listener) = listener else {
         return Ok(String::new());
     };
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    if role.has_api() && !address.ip().is_loopback() {
-        tracing::warn!(%address, "everyone who reaches this address can use the service");
-    }
     Ok(format!(": http://{}", listening::reachable(address)))
 }

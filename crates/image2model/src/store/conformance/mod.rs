@@ -4,11 +4,13 @@
 //! An implementation brings one function that makes a [`Fixture`]: an empty store on a clock that only the test
 //! moves. Nothing here names an implementation.
 
+pub(crate) mod admitting;
 pub(crate) mod broken;
 pub(crate) mod cancelling;
 pub(crate) mod ending;
 pub(crate) mod filling;
 pub(crate) mod formats;
+pub(crate) mod keys;
 pub(crate) mod leading;
 pub(crate) mod leasing;
 mod model;
@@ -56,6 +58,10 @@ macro_rules! every_case {
             nothing_ends_before_it_started, a_batch_answers_for_each_lease;
         leading: one_leads_while_it_renews, a_lapsed_lead_is_another_s,
             who_resigns_is_followed_at_once, each_role_has_its_own_leader;
+        keys: a_key_is_kept_as_it_was_made, a_revoked_key_stays_known, an_unknown_key_is_not_revoked,
+            the_last_use_is_noted, the_newest_two_secrets_are_valid, a_restart_forgets_no_key;
+        admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
+            many_at_once_are_counted_exactly;
         ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,
             an_error_is_retried_after_a_wait, an_answer_may_ask_for_a_longer_wait,
             the_third_error_is_the_last, a_hopeless_error_is_not_retried,
@@ -95,6 +101,10 @@ macro_rules! every_case_without_order {
                 a_batch_answers_for_each_lease;
             leading: one_leads_while_it_renews, a_lapsed_lead_is_another_s,
                 who_resigns_is_followed_at_once, each_role_has_its_own_leader;
+            keys: a_key_is_kept_as_it_was_made, a_revoked_key_stays_known, the_last_use_is_noted,
+                the_newest_two_secrets_are_valid;
+            admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
+                many_at_once_are_counted_exactly;
             ending: the_third_error_is_the_last, an_outcome_never_changes;
             cancelling: what_nobody_works_on_ends_at_once;
             reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,

@@ -10,6 +10,8 @@
 
 mod copying;
 mod jobs;
+mod keys;
+mod limits;
 mod live;
 mod open;
 mod presence;
@@ -22,21 +24,27 @@ mod tests;
 mod transitions;
 mod writer;
 
-use std::{fs::File, sync::Arc};
+use std::{
+    fs::File,
+    sync::{Arc, Mutex},
+};
 
-use self::{live::Live, readers::Readers, writer::Writer};
+use self::{keys::KeyFile, limits::Rates, live::Live, readers::Readers, writer::Writer};
 use crate::{
     clock::Clock,
     store::{Store, StoreError},
 };
 
-pub use open::{OpenError, is_home, lies_in, note_moved, open};
+pub use keys::beside;
+pub use open::{OpenError, is_home, is_served, lies_in, note_moved, open};
 
 /// All parts of an opened store. The fields are dropped in this order: the writer finishes what it was given,
 /// then the files are closed, and only then another process may have the directory.
 struct Embedded {
     writer: Writer,
     readers: Readers,
+    keys: KeyFile,
+    rates: Mutex<Rates>,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     _lock: File,
@@ -47,6 +55,8 @@ impl From<Embedded> for Store {
         let embedded = Arc::new(embedded);
         Self {
             jobs: embedded.clone(),
+            keys: Arc::new(embedded.keys.clone()),
+            limits: embedded.clone(),
             presence: embedded.clone(),
             records: embedded,
         }

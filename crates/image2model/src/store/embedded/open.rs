@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, TryLockError},
     path::Path,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
     Embedded,
+    keys::KeyFile,
     live::Live,
     readers::Readers,
     transitions,
@@ -23,11 +24,13 @@ use crate::{
 };
 
 /// Version of the tables and records; kept in SQLite's `user_version`.
-const FORMAT: i64 = 1;
-const FILE: &str = "store.sqlite3";
+const FORMAT: i64 = 2;
+pub(super) const FILE: &str = "store.sqlite3";
 /// Beside it while its jobs are in another store, too.
 const MOVED: &str = "store.moved";
 const LOCK: &str = "store.lock";
+/// The tables that version 2 brought.
+const KEYS: &str = include_str!("keys.sql");
 /// Half a second in all.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(25);
@@ -70,6 +73,13 @@ pub fn lies_in(data_dir: &Path) -> bool {
     data_dir.join(FILE).is_file()
 }
 
+/// Whether a process has the store under `data_dir` open.
+#[must_use]
+pub fn is_served(data_dir: &Path) -> bool {
+    let lock = File::options().write(true).open(data_dir.join(LOCK));
+    lock.is_ok_and(|lock| matches!(lock.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 pub(super) fn embedded(
     data_dir: &Path,
     clock: Arc<dyn Clock>,
@@ -97,6 +107,8 @@ pub(super) fn embedded(
     Ok(Embedded {
         writer,
         readers: Readers::new(&file),
+        keys: KeyFile::new(&file),
+        rates: Mutex::default(),
         live,
         clock,
         _lock: lock,
@@ -140,7 +152,7 @@ fn try_lock(file: &File) -> Result<(), TryLockError> {
     file.try_lock()
 }
 
-fn connect(file: &Path) -> rusqlite::Result<Connection> {
+pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open(file)?;
     connection.busy_timeout(Duration::from_secs(10))?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
@@ -157,7 +169,8 @@ fn migrate(connection: &mut Connection, data_dir: &Path) -> Result<(), OpenError
         .map_err(unusable)?;
     match found {
         FORMAT => Ok(()),
-        0 => make_tables(connection).map_err(unusable),
+        0 => make_tables(connection, &[include_str!("schema.sql"), KEYS]).map_err(unusable),
+        1 => make_tables(connection, &[KEYS]).map_err(unusable),
         newer => Err(OpenError(format!(
             "the store in {shown} has format version {newer}, and this program knows versions up to {FORMAT}: \
              use the newer program that wrote it"
@@ -165,9 +178,11 @@ fn migrate(connection: &mut Connection, data_dir: &Path) -> Result<(), OpenError
     }
 }
 
-fn make_tables(connection: &mut Connection) -> rusqlite::Result<()> {
+fn make_tables(connection: &mut Connection, tables: &[&str]) -> rusqlite::Result<()> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    transaction.execute_batch(include_str!("schema.sql"))?;
+    for made in tables {
+        transaction.execute_batch(made)?;
+    }
     transaction.pragma_update(None, "user_version", FORMAT)?;
     transaction.commit()
 }

@@ -201,6 +201,8 @@ async fn a_full_disk_writes_nothing_and_the_writer_lives_on() {
     );
     let store = Store {
         jobs: embedded.clone(),
+        keys: Arc::new(embedded.keys.clone()),
+        limits: embedded.clone(),
         presence: embedded.clone(),
         records: embedded.clone(),
     };

@@ -11,16 +11,25 @@ pub(super) struct Shards(pub(super) u16);
 pub(super) struct Shard(u16);
 
 impl Shards {
-    /// By the first 15 bytes of the id, which a job and its items share (FNV-1a, for it must never change).
+    /// By the first 15 bytes of the id, which a job and its items share.
     pub(super) fn of(self, job: JobId) -> Shard {
-        let id = job.as_uuid().into_bytes();
-        let hash = id[..15].iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        self.of_bytes(&job.as_uuid().into_bytes()[..15])
+    }
+
+    /// Where something lies that has a name and belongs to no job.
+    pub(super) fn of_name(self, name: &str) -> Shard {
+        self.of_bytes(name.as_bytes())
+    }
+
+    /// FNV-1a, for it must never change.
+    fn of_bytes(self, bytes: &[u8]) -> Shard {
+        let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
             (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3_u64)
         });
         Shard(u16::try_from(hash % u64::from(self.0.max(1))).unwrap_or(0))
     }
 
-    /// Where that lies which belongs to no job.
+    /// Where that lies which is read together and belongs to no job.
     #[expect(clippy::unused_self, reason = "it is a shard of these")]
     pub(super) fn first(self) -> Shard {
         Shard(0)

@@ -12,6 +12,7 @@
 //! sums are read from all of them and merged. The order of service is fair within a shard and close to it over all.
 //! News go through one stream per shard, which each process reads once (`live`).
 
+mod access;
 mod changes;
 mod commit;
 mod condition;
@@ -107,6 +108,8 @@ impl From<Redis> for Store {
         let redis = Arc::new(redis);
         Self {
             jobs: redis.clone(),
+            keys: redis.clone(),
+            limits: redis.clone(),
             presence: redis.clone(),
             records: redis,
         }

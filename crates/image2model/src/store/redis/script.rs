@@ -15,6 +15,9 @@ pub(super) struct Scripts {
     pub(super) report: Script,
     pub(super) lead: Script,
     pub(super) rights: Script,
+    pub(super) admit: Script,
+    pub(super) note_used: Script,
+    pub(super) add_secret: Script,
 }
 
 pub(super) struct Script {
@@ -40,6 +43,9 @@ impl Default for Scripts {
             report: Script::new(include_str!("scripts/report.lua")),
             lead: Script::new(include_str!("scripts/lead.lua")),
             rights: Script::new(include_str!("scripts/rights.lua")),
+            admit: Script::new(include_str!("scripts/admit.lua")),
+            note_used: Script::new(include_str!("scripts/note_used.lua")),
+            add_secret: Script::new(include_str!("scripts/add_secret.lua")),
         }
     }
 }
@@ -56,6 +62,9 @@ impl Scripts {
             &self.report,
             &self.lead,
             &self.rights,
+            &self.admit,
+            &self.note_used,
+            &self.add_secret,
         ];
         let load = |script: &Script| {
             let mut load = cmd("SCRIPT");

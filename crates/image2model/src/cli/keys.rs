@@ -1,0 +1,169 @@
+//! `image2model keys`: make, list and revoke keys, and change what links are signed with.
+
+use std::{process::ExitCode, sync::Arc, time::Duration};
+
+use anyhow::{Context as _, bail};
+use serde_json::json;
+
+use super::output;
+use crate::{
+    access::{Key, KeyId, Scope, Token, link::Secret},
+    app,
+    clock::{Clock as _, SystemClock},
+    config::Config,
+    job::{Owner, Timestamp},
+    service::random,
+    store::{Keys, StoreError},
+};
+
+#[derive(Debug, clap::Subcommand)]
+pub(super) enum Command {
+    /// Make a key, which is shown this once
+    Create(Create),
+    /// Show all keys: what they open, when they were last used
+    List {
+        /// As one JSON object per line
+        #[arg(long)]
+        json: bool,
+    },
+    /// Refuse a key from now on; within 30 seconds every server does
+    Revoke {
+        /// As `keys list` shows it
+        id: String,
+    },
+    /// Sign links with a new secret; those that are out stay good until the next time
+    RotateLinks,
+}
+
+#[derive(Debug, clap::Args)]
+pub(super) struct Create {
+    /// What it opens: its owner's jobs, or also what administers the service
+    #[arg(long, value_enum, default_value = "user")]
+    scope: ScopeName,
+
+    /// It may ask for priority: high
+    #[arg(long)]
+    priority: bool,
+
+    /// It is held to no rate
+    #[arg(long)]
+    unlimited: bool,
+
+    /// Days until it expires [default: never]
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=36500))]
+    expires: Option<u32>,
+
+    /// Whose it is, for people
+    #[arg(long, value_name = "TEXT", default_value = "")]
+    label: String,
+
+    /// Whose jobs it opens: another key's owner, or `open` for those made without keys [default: its own]
+    #[arg(long, value_name = "OWNER")]
+    owner: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, clap::ValueEnum)]
+enum ScopeName {
+    User,
+    Admin,
+}
+
+/// # Errors
+/// Wrong usage, or a store that cannot be opened.
+pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
+    runtime.block_on(async {
+        let clock = Arc::new(SystemClock);
+        let now = clock.now();
+        let keys = app::open_keys(config, clock).await?;
+        match command {
+            Command::Create(asked) => create(keys.as_ref(), &asked, now).await?,
+            Command::List { json } => list(keys.as_ref(), json, now).await?,
+            Command::Revoke { id } => {
+                match keys.revoke_key(&KeyId::given(&id), now).await {
+                    Err(StoreError::NotFound) => {
+                        bail!("there is no key {id:?}; `image2model keys list` shows all")
+                    }
+                    done => done?,
+                }
+                output::text(&format!("{id} is revoked\n"));
+            }
+            Command::RotateLinks => {
+                let secret = Secret::from_bytes(&random()?);
+                keys.add_secret(secret, now).await?;
+                output::text("links are signed with a new secret; those that are out stay good\n");
+            }
+        }
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+async fn create(keys: &dyn Keys, asked: &Create, now: Timestamp) -> anyhow::Result<()> {
+    let token = Token::from_bytes(&random()?);
+    let scope = match asked.scope {
+        ScopeName::User => Scope::User,
+        ScopeName::Admin => Scope::Admin,
+    };
+    let mut key = Key::of(&token, scope, now);
+    if let Some(owner) = &asked.owner {
+        let is_owner = |key: &Key| key.owner.0 == *owner;
+        if owner != "open" && !keys.register().await?.keys.iter().any(is_owner) {
+            bail!("no key has the owner {owner:?}; `image2model keys list` shows all");
+        }
+        key.owner = Owner(owner.clone());
+    }
+    key.label.clone_from(&asked.label);
+    key.priority = asked.priority;
+    key.unlimited = asked.unlimited;
+    key.expires = asked
+        .expires
+        .map(|days| now.after(Duration::from_secs(86_400 * u64::from(days))));
+    keys.add_key(key).await?;
+    output::text(&format!("{}\n", token.reveal()));
+    Ok(())
+}
+
+async fn list(keys: &dyn Keys, as_json: bool, now: Timestamp) -> anyhow::Result<()> {
+    let register = keys.register().await?;
+    let mut lines = String::new();
+    for key in register.keys {
+        let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), shown);
+        let state = key
+            .check(now)
+            .map_or_else(|closed| closed.to_string(), |()| "good".to_owned());
+        if as_json {
+            let line = json!({
+                "id": key.id, "owner": key.owner, "label": key.label, "scope": key.scope,
+                "priority": key.priority, "unlimited": key.unlimited, "created": shown(key.created),
+                "expires": key.expires.map(shown), "revoked": key.revoked.map(shown),
+                "last_used": key.used.map(shown), "state": state,
+            });
+            lines.push_str(&format!("{line}\n"));
+            continue;
+        }
+        let rights: Vec<_> = [
+            Some(key.scope.name()),
+            key.priority.then_some("priority"),
+            key.unlimited.then_some("unlimited"),
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        lines.push_str(&format!(
+            "{}  {}  made {}  expires {}  last used {}  {state}  {}\n",
+            key.id,
+            rights.join("+"),
+            shown(key.created),
+            time(key.expires),
+            time(key.used),
+            key.label
+        ));
+    }
+    output::text(&lines);
+    Ok(())
+}
+
+fn shown(at: Timestamp) -> String {
+    jiff::Timestamp::from_millisecond(at.0)
+        .map_or_else(|_| at.0.to_string(), |time| time.to_string())
+}

@@ -1,0 +1,135 @@
+//! Who may call a route: a key in `Authorization`, or a signed link where a browser opens it without a header.
+
+use axum::{
+    extract::{FromRequestParts, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+
+use crate::{
+    access::Token,
+    service::{Caller, Service},
+};
+
+use super::{caller, error::Problem};
+
+/// What a route asks of the one who calls it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Access {
+    /// Nothing.
+    Open,
+    /// A key.
+    Keyed,
+    /// A key; it makes work, which is limited.
+    Work,
+    /// A key, or a link that was signed for this very path.
+    Linked,
+    /// An administrator's key.
+    Admin,
+}
+
+/// Lets through who may call; handlers then know them as [`Caller`].
+pub(super) async fn check(
+    State((service, access)): State<(Service, Access)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let caller = match find(&service, access, &parts).await {
+        Ok(caller) => caller,
+        Err(problem) => return problem.into_response(),
+    };
+    let acts = access == Access::Admin && parts.method != Method::GET;
+    let act = acts.then(|| (parts.method.clone(), parts.uri.path().to_owned()));
+    let key = caller.key.clone();
+    parts.extensions.insert(caller);
+    let response = next.run(Request::from_parts(parts, body)).await;
+    if let Some((method, path)) = act {
+        let status = response.status().as_u16();
+        let key = key.as_ref().map_or("none", |key| key.as_str());
+        tracing::info!(target: "audit", key, %method, path, status, "an administrator's act");
+    }
+    response
+}
+
+async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller, Problem> {
+    let keyring = &service.keyring;
+    let caller = match token(&parts.headers)? {
+        Some(token) => match keyring.find(&token).await? {
+            Ok(key) => Some(Caller::with(&key)),
+            // Where nobody needs a key, a wrong one is no reason to refuse.
+            Err(_) if keyring.is_open().await? => None,
+            Err(closed) => return Err(Problem::forbidden(format!("Access is denied: {closed}."))),
+        },
+        None => match link(parts).filter(|_| access == Access::Linked) {
+            Some(link) => keyring.by_link(parts.uri.path(), link).await?,
+            None => None,
+        },
+    };
+    let caller = match caller {
+        Some(caller) => caller,
+        None if access == Access::Open || keyring.is_open().await? => {
+            caller::anyone(service, parts)
+        }
+        None => return Err(unknown(access)),
+    };
+    if access == Access::Admin && !caller.is_admin {
+        return Err(Problem::forbidden(match caller.is_anyone {
+            true => {
+                "This needs an administrator's key, and this server has none: set keys.admin, or make one with \
+                 `image2model keys create --scope admin`."
+            }
+            false => "This needs an administrator's key.",
+        }));
+    }
+    Ok(caller)
+}
+
+fn unknown(access: Access) -> Problem {
+    let message = match access {
+        Access::Linked => {
+            "This needs a key, as Authorization: Bearer KEY, or a link from the server that is not over."
+        }
+        _ => "This needs a key, as Authorization: Bearer KEY.",
+    };
+    Problem::new(StatusCode::UNAUTHORIZED, message)
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))
+}
+
+/// `Bearer KEY`, or `Key KEY` as fal's clients send it.
+fn token(headers: &HeaderMap) -> Result<Option<Token>, Problem> {
+    let Some(value) = headers.get(header::AUTHORIZATION) else {
+        return Ok(None);
+    };
+    let parts = value.to_str().ok().and_then(|text| text.split_once(' '));
+    match parts {
+        Some((scheme, key))
+            if ["bearer", "key"].contains(&scheme.to_ascii_lowercase().as_str()) =>
+        {
+            Ok(Some(Token::given(key.trim())))
+        }
+        _ => Err(Problem::new(
+            StatusCode::UNAUTHORIZED,
+            "The Authorization header must be Bearer KEY.",
+        )
+        .with_header(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"))),
+    }
+}
+
+fn link(parts: &Parts) -> Option<&str> {
+    let query = parts.uri.query()?;
+    query.split('&').find_map(|pair| pair.strip_prefix("link="))
+}
+
+impl FromRequestParts<Service> for Caller {
+    type Rejection = StatusCode;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Service) -> Result<Self, StatusCode> {
+        let caller = parts.extensions.get::<Self>().cloned();
+        caller.ok_or_else(|| {
+            tracing::error!(path = parts.uri.path(), "a route has no access check");
+            StatusCode::INTERNAL_SERVER_ERROR
+        })
+    }
+}

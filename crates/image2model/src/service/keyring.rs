@@ -1,0 +1,255 @@
+//! Who asks, by key or by link. Every process reads the register every [`REFRESH`] and decides by itself; a key that it
+//! does not know makes it look sooner.
+
+use std::{
+    collections::HashMap,
+    mem,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    access::{
+        Closed, Key, KeyId, Scope, Token,
+        link::{self, Secret},
+    },
+    clock::Clock,
+    config::KeySettings,
+    job::{Owner, Timestamp},
+    store::{Keys, Register, StoreError},
+};
+
+use super::{Caller, ServiceError};
+
+/// Time between two looks at the register: a revoked key is refused after that.
+const REFRESH: Duration = Duration::from_secs(10);
+/// Time that a register which cannot be read anew is gone by.
+const STALE: Duration = Duration::from_secs(30);
+/// Least time between two looks for a key that is not known.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
+
+/// The keys as this process knows them.
+#[derive(Clone)]
+pub struct Keyring {
+    store: Arc<dyn Keys>,
+    clock: Arc<dyn Clock>,
+    /// Of the configuration: they need no store.
+    configured: Arc<Vec<Key>>,
+    known: Arc<Mutex<Known>>,
+    /// One look at a time.
+    looking: Arc<tokio::sync::Mutex<()>>,
+}
+
+#[derive(Default)]
+struct Known {
+    register: Arc<HashMap<KeyId, Key>>,
+    secrets: Arc<[Secret]>,
+    read: Option<Instant>,
+    used: HashMap<KeyId, Timestamp>,
+}
+
+/// Signs links for a caller; where there are no keys, links need no signature.
+pub struct Signer {
+    with: Option<(Secret, Owner, Timestamp)>,
+}
+
+impl Signer {
+    /// The path as a browser may open it.
+    #[must_use]
+    pub fn sign(&self, path: &str) -> String {
+        match &self.with {
+            Some((secret, owner, until)) => {
+                format!("{path}?link={}", link::sign(secret, path, owner, *until))
+            }
+            None => path.to_owned(),
+        }
+    }
+}
+
+impl Keyring {
+    /// Before its first look at the register.
+    #[must_use]
+    pub fn new(store: Arc<dyn Keys>, clock: Arc<dyn Clock>, settings: &KeySettings) -> Self {
+        let configured = [
+            (&settings.user, Scope::User),
+            (&settings.admin, Scope::Admin),
+        ];
+        let configured = configured
+            .into_iter()
+            .filter(|(text, _)| !text.is_empty())
+            .map(|(text, scope)| Key {
+                // Where an operator has one key for all, there is one owner, as without keys.
+                owner: Owner::open(),
+                label: format!("keys.{}", scope.name()),
+                priority: true,
+                ..Key::of(&Token::given(text), scope, clock.now())
+            })
+            .collect();
+        Self {
+            store,
+            clock,
+            configured: Arc::new(configured),
+            known: Arc::default(),
+            looking: Arc::default(),
+        }
+    }
+
+    /// Looks at the register; the first to do so makes a secret for links.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    pub async fn look(&self) -> Result<(), StoreError> {
+        let used: Vec<_> = mem::take(&mut self.known().used).into_iter().collect();
+        if !used.is_empty() {
+            self.store.note_used(&used).await?;
+        }
+        let mut register = self.store.register().await?;
+        if register.secrets.is_empty() {
+            let secret = Secret::from_bytes(&random()?);
+            self.store.add_secret(secret, self.clock.now()).await?;
+            // Another may have made one at the same moment.
+            register = self.store.register().await?;
+        }
+        self.take(register);
+        Ok(())
+    }
+
+    fn take(&self, register: Register) {
+        let keys = register.keys.into_iter();
+        let mut known = self.known();
+        known.register = Arc::new(keys.map(|key| (key.id.clone(), key)).collect());
+        known.secrets = register.secrets.into();
+        known.read = Some(Instant::now());
+    }
+
+    /// Looks again and again until `shutdown`.
+    pub async fn keep_up(self, shutdown: CancellationToken) {
+        let wait = || shutdown.run_until_cancelled(tokio::time::sleep(REFRESH));
+        loop {
+            if let Err(error) = self.look().await {
+                tracing::warn!(%error, "the register of keys cannot be read");
+            }
+            if wait().await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Whether anybody may call: no key is configured, and none was ever made.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`] where that is not known.
+    pub async fn is_open(&self) -> Result<bool, ServiceError> {
+        Ok(self.configured.is_empty() && self.register().await?.is_empty())
+    }
+
+    /// The key that `token` is, and is still good.
+    ///
+    /// # Errors
+    /// Within, why it is not; outside, [`ServiceError::Unavailable`].
+    pub async fn find(&self, token: &Token) -> Result<Result<Key, Closed>, ServiceError> {
+        let matches = |key: &&Key| token.has_digest(&key.digest);
+        if let Some(key) = self.configured.iter().find(matches) {
+            return Ok(Ok(key.clone()));
+        }
+        if !token.is_well_formed() {
+            return Ok(Err(Closed::Unknown));
+        }
+        let id = token.id();
+        let mut register = self.register().await?;
+        if !register.contains_key(&id) {
+            register = self.newer_register().await?;
+        }
+        let Some(key) = register.get(&id).filter(matches) else {
+            return Ok(Err(Closed::Unknown));
+        };
+        let now = self.clock.now();
+        let checked = key.check(now).map(|()| key.clone());
+        if checked.is_ok() {
+            self.known().used.insert(id, now);
+        }
+        Ok(checked)
+    }
+
+    /// The caller that a link to `path` stands for.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`] where it cannot be known.
+    pub async fn by_link(&self, path: &str, link: &str) -> Result<Option<Caller>, ServiceError> {
+        let mut register = self.register().await?;
+        let now = self.clock.now();
+        let opened = || link::opened(&self.known().secrets, path, link, now);
+        let mut owner = opened();
+        if owner.is_none() {
+            // Another process may have signed it with a secret that was made a moment ago.
+            register = self.newer_register().await?;
+            owner = opened();
+        }
+        let owner = owner.filter(|owner| self.has_good_key(&register, owner, now));
+        Ok(owner.map(Caller::of))
+    }
+
+    /// A link stands for the keys of its owner and ends with the last of them.
+    fn has_good_key(&self, register: &HashMap<KeyId, Key>, owner: &Owner, now: Timestamp) -> bool {
+        let keys = self.configured.iter().chain(register.values());
+        let mut good = keys.filter(|key| key.owner == *owner && key.check(now).is_ok());
+        good.next().is_some()
+    }
+
+    /// Signs links that a caller gets.
+    #[must_use]
+    pub fn signer(&self, caller: &Caller) -> Signer {
+        let newest = self.known().secrets.first().cloned();
+        let until = Timestamp(self.clock.now().0 + link::LIFETIME_MS);
+        let with = newest.filter(|_| !caller.is_anyone);
+        Signer {
+            with: with.map(|secret| (secret, caller.owner.clone(), until)),
+        }
+    }
+
+    /// The register, which must not be older than [`STALE`].
+    async fn register(&self) -> Result<Arc<HashMap<KeyId, Key>>, ServiceError> {
+        let fresh = |known: &Known| {
+            let read = known.read.filter(|read| read.elapsed() < STALE);
+            read.map(|_| known.register.clone())
+        };
+        if let Some(register) = fresh(&self.known()) {
+            return Ok(register);
+        }
+        let _turn = self.looking.lock().await;
+        if let Some(register) = fresh(&self.known()) {
+            return Ok(register);
+        }
+        self.look().await?;
+        Ok(self.known().register.clone())
+    }
+
+    /// The register as of [`LOOK_AGAIN`] ago at most: so often somebody may make this process look by keys that do not
+    /// exist.
+    async fn newer_register(&self) -> Result<Arc<HashMap<KeyId, Key>>, ServiceError> {
+        let _turn = self.looking.lock().await;
+        let read = self.known().read;
+        if read.is_none_or(|read| read.elapsed() >= LOOK_AGAIN) {
+            self.look().await?;
+        }
+        Ok(self.known().register.clone())
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// From the system's source of randomness.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] where it has none.
+pub fn random() -> Result<[u8; 32], StoreError> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes)
+        .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
+    Ok(bytes)
+}
