@@ -16,7 +16,7 @@ use crate::{
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
     config::{Config, Keep, Maker, StoreSettings, WorkerSettings},
-    http::{self, Surface},
+    http::{self, Surface, Tls},
     job::Queue,
     job::RetryPolicy,
     provider::{InstantProvider, LocalProvider, Provider},
@@ -87,6 +87,7 @@ pub struct App {
     role: Role,
     worker: Worker,
     metrics: PrometheusHandle,
+    tls: Option<Tls>,
 }
 
 impl App {
@@ -101,6 +102,12 @@ impl App {
         metrics: PrometheusHandle,
     ) -> anyhow::Result<Self> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Who watches over a process without an API asks it as it is, inside the house.
+        let tls = if role.has_api() {
+            Tls::open(&config.http)?
+        } else {
+            None
+        };
         refuse_files_of_another_store(&config)?;
         let store = open_store(&config, clock.clone()).await?;
         let own = config.data_dir.join("artifacts");
@@ -120,6 +127,7 @@ impl App {
             role,
             worker,
             metrics,
+            tls,
         })
     }
 
@@ -129,7 +137,7 @@ impl App {
     /// # Errors
     /// The listener broke.
     pub async fn run(
-        self,
+        mut self,
         listener: Option<TcpListener>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<End> {
@@ -139,12 +147,13 @@ impl App {
         let shutdown = shutdown.child_token();
         let beside = TaskTracker::new();
         let service = self.service(beside.clone(), shutdown.clone());
+        let tls = self.tls.take();
         let serving = async {
             let Some(listener) = listener else {
                 shutdown.cancelled().await;
                 return Ok(());
             };
-            let served = http::serve(listener, service, self.surface()).await;
+            let served = http::serve(listener, service, self.surface(), tls).await;
             // Without a listener nobody could end the workers.
             shutdown.cancel();
             served

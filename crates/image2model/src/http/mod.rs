@@ -39,7 +39,7 @@ use tower_http::{
 
 use crate::service::Service;
 
-pub use serve::{Surface, serve};
+pub use serve::{Surface, Tls, TlsError, serve};
 
 /// All routes over `service`. Serve it with the clients' addresses
 /// (`into_make_service_with_connect_info::<SocketAddr>()`): they are the flows of fair queueing.

@@ -45,6 +45,18 @@ pub(super) struct Serving {
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
 
+    /// Certificate to serve over TLS with, in PEM, with those that lead to its authority
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<String>,
+
+    /// Its private key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<String>,
+
+    /// Proxies that are believed whom they ask for, such as 127.0.0.1,10.0.0.0/8
+    #[arg(long, value_name = "NETWORKS")]
+    trusted_proxies: Option<String>,
+
     #[command(flatten)]
     places: Places,
 }
@@ -93,7 +105,16 @@ impl Places {
 
 impl Serving {
     pub(super) fn flags(&self) -> Vec<Flag> {
-        self.places.flags([("listen", "--listen", &self.listen)])
+        self.places.flags([
+            ("listen", "--listen", &self.listen),
+            ("http.tls_cert", "--tls-cert", &self.tls_cert),
+            ("http.tls_key", "--tls-key", &self.tls_key),
+            (
+                "http.trusted_proxies",
+                "--trusted-proxies",
+                &self.trusted_proxies,
+            ),
+        ])
     }
 }
 
@@ -161,7 +182,8 @@ async fn run_here(
     } else {
         None
     };
-    let place = place(role, listener.as_ref())?;
+    let is_secured = role.has_api() && !config.http.tls_cert.as_os_str().is_empty();
+    let place = place(role, listener.as_ref(), is_secured)?;
     let app = App::open(role, config.clone(), metrics::install()?).await?;
     let shutdown = CancellationToken::new();
     let mut running = Box::pin(app.run(listener, shutdown.clone()));
@@ -199,7 +221,7 @@ fn title(role: Role) -> String {
 }
 
 /// Where it can be opened, if anywhere.
-fn place(role: Role, listener: Option<&TcpListener>) -> anyhow::Result<String> {
+fn place(role: Role, listener: Option<&TcpListener>, is_secured: bool) -> anyhow::Result<String> {
     let Some(listener) = listener else {
         return Ok(String::new());
     };
@@ -209,5 +231,6 @@ fn place(role: Role, listener: Option<&TcpListener>) -> anyhow::Result<String> {
     if role.has_api() && !address.ip().is_loopback() {
         tracing::warn!(%address, "everyone who reaches this address can use the service");
     }
-    Ok(format!(": http://{}", listening::reachable(address)))
+    let scheme = if is_secured { "https" } else { "http" };
+    Ok(format!(": {scheme}://{}", listening::reachable(address)))
 }
