@@ -20,8 +20,8 @@ const SLOWEST: Duration = Duration::from_millis(100);
 /// Bytes of the process itself, and of each connection.
 const OWN_MEMORY: u64 = 96 << 20;
 const CONNECTION_MEMORY: u64 = 20 << 10;
-/// Between two bytes of one who drips.
-const DRIP: Duration = Duration::from_secs(2);
+/// Seconds between two bytes of one who drips, and between two connections of anybody: they are many, and no choir.
+const PAUSE: std::ops::Range<f64> = 1.0..4.0;
 const BODY: &[u8] = b"POST /api/v1/upload/ HTTP/1.1\r\nhost: localhost\r\n\
     content-type: multipart/form-data; boundary=b\r\ncontent-length: 1000000\r\n\r\n--b\r\n";
 
@@ -34,7 +34,6 @@ async fn an_honest_client_hardly_notices_an_attack() {
     for number in 0..count {
         attackers.spawn(attack(number, port));
     }
-    // Each has a place by the time that this many ask.
     let mut honest = sent(port, HEALTH).await;
     assert!(answer(&mut honest).await.starts_with("HTTP/1.1 200"));
     let mut took = Vec::new();
@@ -66,9 +65,8 @@ async fn an_honest_client_hardly_notices_an_attack() {
 /// Comes again whenever it is cut off.
 async fn attack(number: u64, port: u16) {
     let address = FIRST + (number % u64::from(LAST - FIRST + 1)) as u8;
-    let mut again = tokio::time::interval(DRIP);
     loop {
-        again.tick().await;
+        tokio::time::sleep(pause()).await;
         if let Ok(stream) = connect(address, port).await {
             // Being cut off is what it is for.
             let _ = misuse(number % 5, stream).await;
@@ -96,8 +94,13 @@ async fn misuse(how: u64, mut stream: TcpStream) -> std::io::Result<()> {
 
 async fn drip(stream: &mut TcpStream, first: &[u8]) -> std::io::Result<()> {
     stream.write_all(first).await?;
-    while timeout(DRIP, stream.readable()).await.is_err() {
+    while timeout(pause(), stream.readable()).await.is_err() {
         stream.write_all(b"x").await?;
     }
     Ok(())
+}
+
+fn pause() -> Duration {
+    let share = PAUSE.end - PAUSE.start;
+    Duration::from_secs_f64(PAUSE.start + share * fastrand::f64())
 }

@@ -195,11 +195,14 @@ async fn half_open_requests_do_not_hold_up_the_end() {
     let House { server, _dir } = house(&[]);
     let _silent = connect(1, server.port).await.unwrap();
     let _half = sent(server.port, HALF_HEAD).await;
-    let _upload = sent(server.port, UPLOAD).await;
+    let mut upload = sent(server.port, UPLOAD).await;
     let mut kept = sent(server.port, HEALTH).await;
     assert!(answer(&mut kept).await.starts_with("HTTP/1.1 200"));
     let ending = tokio::task::spawn_blocking(|| server.terminate());
     let (status, took) = ending.await.unwrap();
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(8), "{took:?}");
+    let said = rest(&mut upload).await;
+    assert!(said.starts_with("HTTP/1.1 503"), "{said}");
+    assert!(said.contains("connection: close"), "{said}");
 }
