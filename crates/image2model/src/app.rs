@@ -16,7 +16,7 @@ use crate::{
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
     config::{Config, Keep, Maker, StoreSettings, WorkerSettings},
-    http::{self, Surface},
+    http::{self, Surface, Tls},
     job::Queue,
     job::RetryPolicy,
     provider::{InstantProvider, LocalProvider, Provider},
@@ -87,6 +87,7 @@ pub struct App {
     role: Role,
     worker: Worker,
     metrics: PrometheusHandle,
+    tls: Option<Tls>,
 }
 
 impl App {
@@ -103,6 +104,12 @@ impl App {
     ) -> anyhow::Result<Self> {
         let is_exposed = role.has_api() && is_reachable(listener);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        // Who watches over a process without an API asks it as it is, inside the house.
+        let tls = if role.has_api() {
+            Tls::open(&config.http)?
+        } else {
+            None
+        };
         refuse_files_of_another_store(&config)?;
         let store = open_store(&config, clock.clone()).await?;
         if is_exposed {
@@ -125,6 +132,7 @@ impl App {
             role,
             worker,
             metrics,
+            tls,
         })
     }
 
@@ -134,7 +142,7 @@ impl App {
     /// # Errors
     /// The listener broke.
     pub async fn run(
-        self,
+        mut self,
         listener: Option<TcpListener>,
         shutdown: CancellationToken,
     ) -> anyhow::Result<End> {
@@ -144,12 +152,13 @@ impl App {
         let shutdown = shutdown.child_token();
         let beside = TaskTracker::new();
         let service = self.service(beside.clone(), shutdown.clone());
+        let tls = self.tls.take();
         let serving = async {
             let Some(listener) = listener else {
                 shutdown.cancelled().await;
                 return Ok(());
             };
-            let served = http::serve(listener, service, self.surface()).await;
+            let served = http::serve(listener, service, self.surface(), tls).await;
             // Without a listener nobody could end the workers.
             shutdown.cancel();
             served

@@ -109,6 +109,7 @@ impl Default for UploadSettings {
             max_file_bytes: 10 * 1024 * 1024,
             timeout: 1800,
             idle_timeout: 30,
+            min_rate: 1024,
         }
     }
 }

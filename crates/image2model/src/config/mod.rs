@@ -5,6 +5,7 @@
 //! remembers where each value came from.
 
 mod defaults;
+mod http;
 mod layers;
 mod network;
 mod quantity;
@@ -12,6 +13,7 @@ mod rules;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use http::HttpSettings;
 pub use layers::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use network::Network;
 pub use quantity::{Keep, Memory};
@@ -156,6 +158,8 @@ pub struct UploadSettings {
     pub timeout: u64,
     /// Seconds without a byte after which it is given up.
     pub idle_timeout: u64,
+    /// Bytes a second that must come, on the average of ten seconds; 0 for any.
+    pub min_rate: u64,
 }
 
 /// How long ended jobs stay.
@@ -218,21 +222,6 @@ pub struct StreamSettings {
     /// Seconds that a stream lasts unless its reader asks otherwise.
     pub timeout: u64,
     pub heartbeat: u64,
-}
-
-/// Who may call.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-pub struct HttpSettings {
-    /// Host names, besides IP addresses and `localhost`, that requests may name.
-    pub hosts: Vec<String>,
-    /// Origins, besides the server's own, whose pages may call.
-    pub origins: Vec<String>,
-    /// Addresses or networks (`10.0.0.0/8`) of proxies before this server. What they say in `X-Forwarded-For` of who
-    /// asks is believed; nobody else's word is.
-    pub trusted_proxies: Vec<Network>,
-    /// Whether a server without any key may listen where others than this machine reach it.
-    pub insecure_open: bool,
 }
 
 /// Keys that need no store, of one owner; `image2model keys create` makes more, each of its own. The names of the old

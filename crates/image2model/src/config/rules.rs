@@ -132,6 +132,37 @@ impl Config {
                 "from 1 to 3600 seconds",
             ),
             (
+                "upload.min_rate",
+                self.upload.min_rate <= 1 << 30,
+                "from 0 to 1073741824 bytes a second",
+            ),
+            (
+                "http.tls_key",
+                self.http.tls_key.as_os_str().is_empty()
+                    == self.http.tls_cert.as_os_str().is_empty(),
+                "given together with http.tls_cert",
+            ),
+            (
+                "http.header_timeout",
+                (1..=300).contains(&self.http.header_timeout),
+                "from 1 to 300 seconds",
+            ),
+            (
+                "http.max_header_bytes",
+                (1024..=65_536).contains(&self.http.max_header_bytes),
+                "from 1024 to 65536 bytes",
+            ),
+            (
+                "http.idle_timeout",
+                (1..=86_400).contains(&self.http.idle_timeout),
+                "from 1 to 86400 seconds",
+            ),
+            (
+                "http.write_timeout",
+                (1..=3600).contains(&self.http.write_timeout),
+                "from 1 to 3600 seconds",
+            ),
+            (
                 "stream.timeout",
                 (1..=86_400).contains(&self.stream.timeout),
                 "from 1 to 86400 seconds",

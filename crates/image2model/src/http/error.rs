@@ -168,6 +168,9 @@ impl From<Late> for Problem {
             Late::Idle(seconds) => {
                 format!("Nothing more of the request came for {seconds} s; send it again.")
             }
+            Late::Slow(least) => format!(
+                "Under {least} bytes of the request came in a second, which is the limit; send it again over a faster line."
+            ),
             Late::Whole(seconds) => format!(
                 "The request had not ended after {seconds} s, which is the limit; send fewer or smaller images."
             ),

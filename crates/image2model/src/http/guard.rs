@@ -22,6 +22,9 @@ pub(super) async fn check(
     request: Request,
     next: Next,
 ) -> Response {
+    if request.headers().get_all(header::HOST).iter().count() > 1 {
+        return Problem::bad_request("The request names more than one Host.").into_response();
+    }
     let host = request
         .uri()
         .authority()

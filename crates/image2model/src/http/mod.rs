@@ -46,7 +46,7 @@ use self::routes::Routes;
 
 pub use access::Access;
 pub use routes::Route;
-pub use serve::{Surface, serve};
+pub use serve::{Surface, Tls, TlsError, serve};
 
 /// Every route and what it asks of the one who calls it.
 fn routes(service: &Service) -> Routes {

@@ -21,14 +21,18 @@ use tokio_util::sync::CancellationToken;
 
 use crate::service::Service;
 
+/// Over which the least rate is an average: of the time that the reader waits, so that a busy server blames nobody.
+const WINDOW: Duration = Duration::from_secs(10);
 /// Time without a byte after which an upload is given up when the server is to stop.
 const IDLE_AT_STOP: Duration = Duration::from_secs(2);
 
-/// Why a body was given up; times are in seconds.
+/// Why a body was given up; times are in seconds, rates in bytes a second.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Late {
     #[error("no byte came for {0} s")]
     Idle(u64),
+    #[error("under {0} bytes a second came")]
+    Slow(u64),
     #[error("it had not ended after {0} s")]
     Whole(u64),
     #[error("no byte came, and the server is stopping")]
@@ -54,8 +58,13 @@ struct Pace {
     /// Seconds, as configured.
     idle: u64,
     whole: u64,
+    /// Bytes a second.
+    least: u64,
     until: Instant,
     stop: CancellationToken,
+    /// What is left of the window, and how many bytes came in it.
+    window: Duration,
+    came: u64,
 }
 
 /// Gives the request's body its pace.
@@ -64,6 +73,7 @@ pub(super) async fn keep(State(service): State<Service>, request: Request, next:
     let pace = Pace::from_now(
         settings.idle_timeout,
         settings.timeout,
+        settings.min_rate,
         service.shutdown.clone(),
     );
     let (head, body) = request.into_parts();
@@ -72,10 +82,13 @@ pub(super) async fn keep(State(service): State<Service>, request: Request, next:
 }
 
 impl Pace {
-    fn from_now(idle: u64, whole: u64, stop: CancellationToken) -> Self {
+    fn from_now(idle: u64, whole: u64, least: u64, stop: CancellationToken) -> Self {
         Self {
             idle,
             whole,
+            least,
+            window: WINDOW,
+            came: 0,
             until: Instant::now() + Duration::from_secs(whole),
             stop,
         }
@@ -83,22 +96,40 @@ impl Pace {
 
     /// The body until its end or its lateness.
     fn over(self, body: BodyDataStream) -> impl Stream<Item = Result<Bytes, BoxError>> {
-        stream::try_unfold((self, body), async |(pace, mut body)| {
+        stream::try_unfold((self, body), async |(mut pace, mut body)| {
             let chunk = pace.next(&mut body).await?;
             Ok(chunk.map(|chunk| (chunk, (pace, body))))
         })
     }
 
-    async fn next(&self, body: &mut BodyDataStream) -> Result<Option<Bytes>, BoxError> {
+    async fn next(&mut self, body: &mut BodyDataStream) -> Result<Option<Bytes>, BoxError> {
+        let began = Instant::now();
         let idle = Duration::from_secs(self.idle);
         // In this order: a body that drips without a pause comes to its end of time too.
-        tokio::select! {
+        let chunk = tokio::select! {
             biased;
-            () = sleep_until(self.until) => Err(Late::Whole(self.whole).into()),
-            chunk = body.next() => Ok(chunk.transpose()?),
-            () = sleep(idle) => Err(Late::Idle(self.idle).into()),
-            () = self.stopped() => Err(Late::Stopping.into()),
+            () = sleep_until(self.until) => return Err(Late::Whole(self.whole).into()),
+            chunk = body.next() => chunk.transpose()?,
+            () = sleep(idle) => return Err(Late::Idle(self.idle).into()),
+            () = self.stopped() => return Err(Late::Stopping.into()),
+        };
+        if let Some(chunk) = &chunk {
+            self.count(began.elapsed(), chunk.len())?;
         }
+        Ok(chunk)
+    }
+
+    /// One pause, which the idle limit bounds, is no slowness yet: it fills half of the window at most.
+    fn count(&mut self, waited: Duration, bytes: usize) -> Result<(), Late> {
+        self.came += bytes as u64;
+        self.window = self.window.saturating_sub(waited.min(WINDOW / 2));
+        if self.window.is_zero() {
+            if self.came < self.least.saturating_mul(WINDOW.as_secs()) {
+                return Err(Late::Slow(self.least));
+            }
+            (self.window, self.came) = (WINDOW, 0);
+        }
+        Ok(())
     }
 
     async fn stopped(&self) {
@@ -115,8 +146,12 @@ mod tests {
 
     const MINUTE: Duration = Duration::from_secs(60);
 
-    /// Reads a body of chunks that come `every` so often, or of one and then nothing: what it came to and when.
-    async fn read(every: Option<Duration>, stop: CancellationToken) -> (Option<Late>, Duration) {
+    /// Reads a body of bytes that come `every` so often, or of one and then nothing: what it came to and when.
+    async fn read(
+        every: Option<Duration>,
+        least: u64,
+        stop: CancellationToken,
+    ) -> (Option<Late>, Duration) {
         let chunks = stream::unfold(0, move |sent| async move {
             match every {
                 Some(every) => sleep(every).await,
@@ -128,7 +163,7 @@ mod tests {
         });
         let body = Body::from_stream(chunks).into_data_stream();
         let began = Instant::now();
-        let mut read = std::pin::pin!(Pace::from_now(30, 600, stop).over(body));
+        let mut read = std::pin::pin!(Pace::from_now(30, 600, least, stop).over(body));
         let mut end = None;
         while let Some(chunk) = read.next().await {
             end = chunk.err().or(end);
@@ -146,8 +181,22 @@ mod tests {
             (Some(seconds(31)), Some(Late::Idle(30)), 30),
             (None, Some(Late::Idle(30)), 30),
         ] {
-            let (end, after) = read(every, CancellationToken::new()).await;
+            let (end, after) = read(every, 0, CancellationToken::new()).await;
             assert_eq!((end, after.as_secs()), (late, took), "{every:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_is_given_up_when_less_comes_than_must() {
+        let millis = Duration::from_millis;
+        for (every, least, late, took) in [
+            (millis(500), 2, None, 50),
+            (millis(600), 2, Some(Late::Slow(2)), 10),
+            (millis(29_000), 1, Some(Late::Slow(1)), 58),
+            (millis(5000), 0, None, 505),
+        ] {
+            let (end, after) = read(Some(every), least, CancellationToken::new()).await;
+            assert_eq!((end, after.as_secs()), (late, took), "{every:?} {least}");
         }
     }
 
@@ -163,7 +212,7 @@ mod tests {
                 later.await;
                 asked.cancel();
             });
-            let (end, after) = read(every, stop).await;
+            let (end, after) = read(every, 0, stop).await;
             assert_eq!((end, after.as_secs()), (late, took), "{every:?}");
         }
     }

@@ -23,6 +23,7 @@ mod redis_trouble;
 mod requirements;
 mod restart;
 mod roles;
+mod server;
 mod shared_artifacts;
 mod shared_store;
 mod start;

@@ -17,7 +17,7 @@ const AT_ONCE: usize = 100;
 const QUIET: Duration = Duration::from_secs(5);
 /// Bytes of the process itself, and of each stream.
 const OWN_MEMORY: u64 = 64 << 20;
-const STREAMS_MEMORY: u64 = 40 << 10;
+const STREAMS_MEMORY: u64 = 20 << 10;
 /// Share of one core.
 const MOST_CPU: f64 = 0.05;
 
@@ -62,7 +62,12 @@ async fn story_with<T>(streams: usize, settings: &[(&str, &str)], look: impl FnO
     // Where folders for results would be made lies a file: every attempt fails, and the next is an hour away.
     fs::create_dir_all(data.join("artifacts")).unwrap();
     fs::write(data.join("artifacts/jobs"), "").unwrap();
-    let mut all = vec![("RETRY__BASE", "3600"), ("RETRY__CAP", "3600")];
+    // All of them come from one address.
+    let mut all = vec![
+        ("RETRY__BASE", "3600"),
+        ("RETRY__CAP", "3600"),
+        ("HTTP__MAX_CONNECTIONS_PER_ADDRESS", "0"),
+    ];
     all.extend(settings);
     let server = Server::start(&data, &all);
     let client = Client::new(server.port);

@@ -49,6 +49,18 @@ pub(super) struct Serving {
     #[arg(long)]
     insecure_open: bool,
 
+    /// Certificate to serve over TLS with, in PEM, with those that lead to its authority
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<String>,
+
+    /// Its private key, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<String>,
+
+    /// Proxies that are believed whom they ask for, such as 127.0.0.1,10.0.0.0/8
+    #[arg(long, value_name = "NETWORKS")]
+    trusted_proxies: Option<String>,
+
     #[command(flatten)]
     places: Places,
 }
@@ -101,6 +113,13 @@ impl Serving {
         self.places.flags([
             ("listen", "--listen", &self.listen),
             ("http.insecure_open", "--insecure-open", &open),
+            ("http.tls_cert", "--tls-cert", &self.tls_cert),
+            ("http.tls_key", "--tls-key", &self.tls_key),
+            (
+                "http.trusted_proxies",
+                "--trusted-proxies",
+                &self.trusted_proxies,
+            ),
         ])
     }
 }
@@ -169,7 +188,8 @@ async fn run_here(
     } else {
         None
     };
-    let place = place(listener.as_ref())?;
+    let is_secured = role.has_api() && !config.http.tls_cert.as_os_str().is_empty();
+    let place = place(listener.as_ref(), is_secured)?;
     let app = App::open(role, config.clone(), listener.as_ref(), metrics::install()?).await?;
     let shutdown = CancellationToken::new();
     let mut running = Box::pin(app.run(listener, shutdown.clone()));
@@ -207,12 +227,13 @@ fn title(role: Role) -> String {
 }
 
 /// Where it can be opened, if anywhere.
-fn place(listener: Option<&TcpListener>) -> anyhow::Result<String> {
+fn place(listener: Option<&TcpListener>, is_secured: bool) -> anyhow::Result<String> {
     let Some(listener) = listener else {
         return Ok(String::new());
     };
     let address = listener
         .local_addr()
         .context("the listener has no address")?;
-    Ok(format!(": http://{}", listening::reachable(address)))
+    let scheme = if is_secured { "https" } else { "http" };
+    Ok(format!(": {scheme}://{}", listening::reachable(address)))
 }

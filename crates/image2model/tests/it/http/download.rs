@@ -3,7 +3,7 @@ use image2model::job::{
     transition::{Failure, Retry},
 };
 
-use super::{Api, assert_problem, redacted};
+use super::{Api, assert_problem, file, redacted};
 
 async fn finished(api: &Api, names: &[&str]) -> JobId {
     let job = api.job(names).await;
@@ -243,4 +243,27 @@ async fn the_catalogue_is_a_bare_list() {
         })
         .collect();
     assert_eq!(names, ["inflate", "relief", "extrude"]);
+}
+
+#[tokio::test]
+async fn a_clients_words_never_make_a_file_a_page() {
+    let api = Api::new();
+    let name = "<script>.svg.html.png";
+    let page = file(name, "image/svg+xml", b"<svg onload='alert(1)'/>");
+    let accepted = api.upload(&[page]).await;
+    let job = accepted.json()["job_id"].as_str().unwrap().to_owned();
+    let started = api.start(Queue::ModelGeneration).await;
+    api.complete(&started[0].lease).await;
+    let list = api.get(&format!("/api/v1/download/{job}/all")).await.json();
+    let model = list["download_urls"][0].as_str().unwrap();
+    let picture = list["files"][0]["rendered_image"]["url"].as_str().unwrap();
+    for (url, kind) in [(model, "model/gltf-binary"), (picture, "image/png")] {
+        let sent = api.get(url).await;
+        assert_eq!(sent.header("content-type"), kind);
+        assert_eq!(sent.header("x-content-type-options"), "nosniff");
+        assert!(
+            sent.header("content-disposition")
+                .starts_with("attachment;")
+        );
+    }
 }

@@ -23,6 +23,24 @@ async fn a_browser_gets_a_page_that_may_load_from_this_origin_only() {
 }
 
 #[tokio::test]
+async fn no_page_needs_what_its_policy_forbids() {
+    let api = Api::new();
+    let job = api.job(&["a.png"]).await;
+    for path in ["/", "/plain", &format!("/job/{job}")] {
+        let page = browse(&api, path).await;
+        assert!(!page.header("content-security-policy").contains("unsafe"));
+        let text = page.text();
+        for inline in ["<style", " style=", " onclick=", " onload=", "javascript:"] {
+            assert!(!text.contains(inline), "{inline} in {path}");
+        }
+        for script in text.split("<script").skip(1) {
+            let tag = script.split('>').next().unwrap();
+            assert!(tag.contains(" src=\"/assets/"), "{tag} in {path}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn without_scripts_a_form_leads_to_the_models() {
     let api = Api::new();
     let form = browse(&api, "/plain").await.text();

@@ -45,12 +45,15 @@ impl Server {
         let mut output = BufReader::new(child.stdout.take().unwrap());
         output.read_line(&mut told).unwrap();
         let ready = told.trim().split_once(" is ready");
-        let port = ready.and_then(
-            |(_, place)| match place.strip_prefix(": http://127.0.0.1:") {
+        let port = ready.and_then(|(_, place)| {
+            let port = [": http://127.0.0.1:", ": https://127.0.0.1:"]
+                .iter()
+                .find_map(|before| place.strip_prefix(before));
+            match port {
                 Some(port) => port.parse().ok(),
                 None => place.is_empty().then_some(0),
-            },
-        );
+            }
+        });
         let Some(port) = port else {
             let status = child.wait().unwrap();
             panic!("no start: {told:?}, {status}\n{}", read(&log));

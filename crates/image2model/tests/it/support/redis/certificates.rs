@@ -17,7 +17,7 @@ pub(crate) struct Certificates {
 }
 
 impl Certificates {
-    pub(super) fn make() -> Self {
+    pub(crate) fn make() -> Self {
         let dir = tempfile::tempdir().unwrap();
         fs::write(dir.path().join("config"), CONFIG).unwrap();
         let made = Self { dir };

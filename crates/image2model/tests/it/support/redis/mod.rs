@@ -10,6 +10,7 @@ mod single;
 
 use std::time::{Duration, Instant};
 
+pub(crate) use certificates::Certificates;
 pub(crate) use cluster::{ClusterFleet, ClusterShape};
 pub(crate) use process::free_port;
 pub(crate) use sentinel::{SentinelFleet, SentinelShape};
