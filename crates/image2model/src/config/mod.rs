@@ -87,7 +87,8 @@ pub struct Pools {
 pub struct Pool {
     /// Tasks run at once.
     pub concurrency: usize,
-    /// Tasks after which a worker process is replaced, 0 for never; threads of `serve` stay.
+    /// Tasks after which a worker process is replaced, or its child processes where it has any, 0 for never; threads of
+    /// `serve` stay.
     pub max_tasks_per_child: u64,
     /// `concurrency × prefetch_multiplier` tasks are held, the rest of them waiting.
     pub prefetch_multiplier: usize,
@@ -102,8 +103,11 @@ pub struct WorkerSettings {
     /// Memory for local work: `60%` of the machine's or the cgroup's limit, or an amount such as `2 GB`.
     pub memory: Memory,
     pub provider: Maker,
-    /// Threads for local work; 0 is one per core.
+    /// Threads, or processes, for local work; 0 is one per core.
     pub threads: usize,
+    pub isolation: Isolation,
+    /// Seconds that one image may take in a process of its own, which is killed then; threads cannot be.
+    pub time_limit: u64,
     pub lease: u64,
     pub extend_every: u64,
     /// Time to finish running work after SIGTERM before it is handed back.
@@ -119,6 +123,16 @@ pub enum Maker {
     Local,
     /// Nobody: one small fixed model is every picture's at once, to measure a fleet without the work.
     Instant,
+}
+
+/// Whether images are read and models made in confined child processes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Isolation {
+    /// In those of `image2model worker`; `serve` works in its own.
+    Auto,
+    On,
+    Off,
 }
 
 /// `job::RetryPolicy` as configured.
