@@ -31,7 +31,7 @@ const COMMAND: &str = "make-apart";
 /// threads, for none may be started.
 const ALLOCATOR: (&str, &str) = (
     "_RJEM_MALLOC_CONF",
-    "narenas:1,retain:false,background_thread:false,dirty_decay_ms:0,muzzy_decay_ms:0",
+    "narenas:1,retain:false,background_thread:false,dirty_decay_ms:1000,muzzy_decay_ms:0",
 );
 
 /// Time for a child to confine itself, on a machine that has other work.

@@ -93,12 +93,7 @@ mod calls {
     };
 
     /// Allowed with any arguments.
-    const FREE: [i64; 24] = [
-        // The pipes.
-        libc::SYS_read,
-        libc::SYS_write,
-        libc::SYS_writev,
-        libc::SYS_close,
+    const FREE: &[i64] = &[
         // Memory.
         libc::SYS_brk,
         libc::SYS_madvise,
@@ -123,22 +118,27 @@ mod calls {
         libc::SYS_exit,
         libc::SYS_exit_group,
         libc::SYS_restart_syscall,
-        libc::SYS_set_robust_list,
     ];
 
     /// # Errors
     /// A rule is none, which a test would have shown.
     pub(super) fn filter(here: TargetArch) -> Result<BpfProgram, BackendError> {
         let mut rules: Vec<(i64, Vec<SeccompRule>)> =
-            FREE.into_iter().map(|call| (call, Vec::new())).collect();
-        // What is written to is never run.
-        for call in [libc::SYS_mmap, libc::SYS_mprotect] {
-            let not_run = SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64);
-            rules.push((call, vec![only(2, not_run, 0)?]));
+            FREE.iter().map(|call| (*call, Vec::new())).collect();
+        // Its pipes, and nothing else that it may have inherited.
+        rules.push((libc::SYS_read, vec![all([is(0, 0)?])?]));
+        for call in [libc::SYS_write, libc::SYS_writev] {
+            rules.push((call, vec![all([is(0, 1)?])?, all([is(0, 2)?])?]));
         }
+        rules.push((libc::SYS_close, Vec::new()));
+        // Memory of no file, and never run.
+        let (run, anonymous) = (libc::PROT_EXEC as u64, libc::MAP_ANONYMOUS as u64);
+        let (not_run, of_no_file) = (masked(2, run, 0)?, masked(3, anonymous, anonymous)?);
+        rules.push((libc::SYS_mmap, vec![all([not_run.clone(), of_no_file])?]));
+        rules.push((libc::SYS_mprotect, vec![all([not_run])?]));
         // An abort signals itself; nobody else is signalled.
         let own = u64::from(std::process::id());
-        rules.push((libc::SYS_tgkill, vec![only(0, SeccompCmpOp::Eq, own)?]));
+        rules.push((libc::SYS_tgkill, vec![all([is(0, own)?])?]));
         SeccompFilter::new(
             rules.into_iter().collect(),
             SeccompAction::Errno(libc::EPERM as u32),
@@ -148,9 +148,18 @@ mod calls {
         .try_into()
     }
 
-    fn only(argument: u8, is: SeccompCmpOp, value: u64) -> Result<SeccompRule, BackendError> {
-        let condition = SeccompCondition::new(argument, SeccompCmpArgLen::Dword, is, value)?;
-        SeccompRule::new(vec![condition])
+    fn all<const N: usize>(conditions: [SeccompCondition; N]) -> Result<SeccompRule, BackendError> {
+        SeccompRule::new(conditions.into())
+    }
+
+    fn is(argument: u8, value: u64) -> Result<SeccompCondition, BackendError> {
+        let length = SeccompCmpArgLen::Dword;
+        SeccompCondition::new(argument, length, SeccompCmpOp::Eq, value)
+    }
+
+    fn masked(argument: u8, mask: u64, value: u64) -> Result<SeccompCondition, BackendError> {
+        let length = SeccompCmpArgLen::Dword;
+        SeccompCondition::new(argument, length, SeccompCmpOp::MaskedEq(mask), value)
     }
 }
 
@@ -159,6 +168,7 @@ mod calls {
 mod tests {
     use std::{
         fs::{self, File},
+        io::Read as _,
         net::{TcpListener, TcpStream, UdpSocket},
         os::unix::net::UnixStream,
         process::Command,
@@ -203,14 +213,17 @@ mod tests {
         assert!(!let_through().is_empty(), "this test itself may do more");
         let here = std::env::consts::ARCH.try_into().unwrap();
         let filter = calls::filter(here).unwrap();
+        let mut open_before = File::open("/etc/passwd").unwrap();
         let confined = thread::spawn(move || {
             apply_filter(&filter).unwrap();
             // What is left: memory and the end of a thread.
             let memory = vec![1_u8; 100 << 20];
-            (let_through(), memory.len())
+            let inherited = open_before.read(&mut [0; 8]);
+            (let_through(), memory.len(), inherited)
         });
-        let (let_through, memory) = confined.join().unwrap();
+        let (let_through, memory, inherited) = confined.join().unwrap();
         assert!(let_through.is_empty(), "not refused: {let_through:?}");
         assert_eq!(memory, 100 << 20);
+        assert_eq!(inherited.unwrap_err().raw_os_error(), Some(libc::EPERM));
     }
 }

@@ -42,9 +42,8 @@ pub use inside::serve_apart;
 /// Bytes that a child holds beside its task: its program and its allocator's tables.
 const OWN_MEMORY: u64 = 16 << 20;
 
-/// Mapped bytes that a child may have beside what its task is estimated to hold and half of that again: its own, and
-/// what lies unused between pieces.
-const HEADROOM: u64 = 64 << 20;
+/// Mapped bytes that a child may have beside its own and its task's: what lies unused between pieces.
+const HEADROOM: u64 = 32 << 20;
 
 /// How children are kept.
 #[derive(Debug, Clone)]
@@ -59,8 +58,8 @@ pub struct ApartSettings {
     pub time_limit: Duration,
     /// Tasks after which a child is replaced; 0 is never.
     pub max_tasks: u64,
-    /// Bytes that a child may map beside its task.
-    pub headroom: u64,
+    /// Percent of what a task is estimated to hold that its child may map for it, for pieces are rounded up.
+    pub granted: u64,
 }
 
 impl ApartSettings {
@@ -81,7 +80,7 @@ impl ApartSettings {
             memory: settings.memory.of(memory_limit()),
             time_limit: Duration::from_secs(settings.time_limit),
             max_tasks,
-            headroom: HEADROOM,
+            granted: 150,
         })
     }
 
@@ -93,9 +92,15 @@ impl ApartSettings {
             .saturating_add(1)
             .saturating_mul(2);
         Bounds {
-            memory: granted(self.memory, self.headroom),
+            memory: self.granted(self.memory),
             processor: (self.max_tasks > 0).then(|| each.saturating_mul(self.max_tasks)),
         }
+    }
+
+    /// Bytes that a child may map for a task that is estimated to hold `needed`.
+    fn granted(&self, needed: u64) -> u64 {
+        let task = needed.saturating_mul(self.granted) / 100;
+        task.saturating_add(OWN_MEMORY + HEADROOM)
     }
 }
 
@@ -196,7 +201,7 @@ impl ApartProvider {
         progress: &OnProgress,
         share: &mut Option<Share>,
     ) -> Result<Result<Generated, Failure>, Lost> {
-        child.grant(granted(body.len() as u64, self.settings.headroom))?;
+        child.grant(self.settings.granted(body.len() as u64))?;
         let is_conversion = matches!(work, Work::Convert { .. });
         let mut needed = match self.in_time(child.prepare(work, body)).await? {
             Ok(needed) => needed,
@@ -210,7 +215,7 @@ impl ApartProvider {
             Ok(taken) => *share = Some(taken),
             Err(refused) => return Ok(Err(failure("over_budget", &refused))),
         }
-        let granted = granted(needed, self.settings.headroom);
+        let granted = self.settings.granted(needed);
         child.grant(granted)?;
         self.in_time(child.begin(granted, progress)).await
     }
@@ -262,13 +267,6 @@ impl Provider for ApartProvider {
     async fn close(&self) {
         self.children.end().await;
     }
-}
-
-/// Bytes that a child may map for a task that holds `needed`: pieces are rounded up, and some lie unused.
-fn granted(needed: u64, headroom: u64) -> u64 {
-    needed
-        .saturating_add(needed / 2)
-        .saturating_add(OWN_MEMORY + headroom)
 }
 
 fn died(how: &str) -> Failure {
