@@ -5,6 +5,7 @@
 //! remembers where each value came from.
 
 mod defaults;
+mod isolation;
 mod layers;
 mod network;
 mod quantity;
@@ -12,6 +13,7 @@ mod rules;
 
 use std::{path::PathBuf, time::Duration};
 
+pub use isolation::Isolation;
 pub use layers::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use network::Network;
 pub use quantity::{Keep, Memory};
@@ -123,16 +125,6 @@ pub enum Maker {
     Local,
     /// Nobody: one small fixed model is every picture's at once, to measure a fleet without the work.
     Instant,
-}
-
-/// Whether images are read and models made in confined child processes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Isolation {
-    /// In those of `image2model worker`; `serve` works in its own.
-    Auto,
-    On,
-    Off,
 }
 
 /// `job::RetryPolicy` as configured.
