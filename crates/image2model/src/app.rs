@@ -15,11 +15,11 @@ use crate::{
     artifacts::Artifacts,
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
-    config::{Config, Keep, Maker, StoreSettings, WorkerSettings},
+    config::{Config, Isolation, Keep, Maker, StoreSettings},
     http::{self, Surface, Tls},
     job::Queue,
     job::RetryPolicy,
-    provider::{InstantProvider, LocalProvider, Provider},
+    provider::{ApartProvider, ApartSettings, InstantProvider, LocalProvider, Provider},
     service::{Keyring, Parts, Service},
     store::{self, Keys, Store},
     worker::{self, Duty, Worker},
@@ -77,8 +77,19 @@ impl Role {
         Some(Duty {
             role: self.name(),
             queues,
-            is_replaced: self == Self::Worker && cfg!(unix),
+            // Where children make the models, they are replaced.
+            is_replaced: self == Self::Worker && cfg!(unix) && !self.works_apart(config),
         })
+    }
+
+    /// Whether models are made in processes of their own.
+    fn works_apart(self, config: &Config) -> bool {
+        config.worker.provider == Maker::Local
+            && match config.worker.isolation {
+                Isolation::Auto => self == Self::Worker,
+                Isolation::On => matches!(self, Self::Worker | Self::Serve),
+                Isolation::Off => false,
+            }
     }
 }
 
@@ -123,7 +134,7 @@ impl App {
             id: worker::process_id(),
             store,
             artifacts,
-            provider: maker(role, &config.worker),
+            provider: maker(role, &config).await?,
             config,
             clock,
             space,
@@ -199,6 +210,7 @@ impl App {
             return End::Drained;
         };
         let end = self.worker.clone().run(duty, shutdown.clone()).await;
+        self.worker.provider.close().await;
         shutdown.cancel();
         end
     }
@@ -260,8 +272,16 @@ async fn refuse_to_be_open(
 }
 
 /// Who makes the models, chosen here once.
-fn maker(role: Role, settings: &WorkerSettings) -> Arc<dyn Provider> {
-    match settings.provider {
+async fn maker(role: Role, config: &Config) -> anyhow::Result<Arc<dyn Provider>> {
+    let settings = &config.worker;
+    Ok(match settings.provider {
+        Maker::Local if role.works_apart(config) => {
+            let apart = ApartSettings::new(settings, share_of_a_child(role, config));
+            let started = async { ApartProvider::start(apart?).await };
+            Arc::new(started.await.context(
+                "no process for decoding can be started; worker.isolation: off does without",
+            )?)
+        }
         Maker::Local => Arc::new(LocalProvider::new(settings)),
         Maker::Instant => {
             if matches!(role, Role::Serve | Role::Worker) {
@@ -271,7 +291,16 @@ fn maker(role: Role, settings: &WorkerSettings) -> Arc<dyn Provider> {
             }
             Arc::new(InstantProvider::default())
         }
-    }
+    })
+}
+
+/// Tasks after which a child process is replaced: all queues share the children, so the least of them counts.
+fn share_of_a_child(role: Role, config: &Config) -> u64 {
+    let queues = role.duty(config).map(|duty| duty.queues);
+    let makes = queues.into_iter().flatten();
+    let makes = makes.filter(|queue| *queue != Queue::Maintenance);
+    let shares = makes.map(|queue| config.workers.of(queue).max_tasks_per_child);
+    shares.filter(|share| *share > 0).min().unwrap_or(0)
 }
 
 /// To the collection of orphans, the files of jobs that this store does not know would be nobody's.

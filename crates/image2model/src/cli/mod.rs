@@ -15,6 +15,7 @@ use clap_complete::Shell;
 use crate::{
     app::Role,
     config::{Loaded, Sources, load},
+    provider::{Bounds, serve_apart},
 };
 
 const EXAMPLES: &str = "\
@@ -69,6 +70,16 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Work for the process that has started this one, confined
+    #[command(hide = true)]
+    MakeApart {
+        /// Bytes of memory
+        #[arg(long)]
+        memory: u64,
+        /// Seconds on a processor
+        #[arg(long)]
+        processor: Option<u64>,
+    },
     /// Print a completion script for a shell
     Completions { shell: Shell },
 }
@@ -112,6 +123,10 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 settings(Vec::new())?
             };
             output::text(&config::render(&loaded, json));
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::MakeApart { memory, processor } => {
+            serve_apart(Bounds { memory, processor })?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Completions { shell } => {

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use super::{
-    ArtifactSettings, CompatSettings, Config, HttpSettings, Keep, KeySettings, LimitSettings,
-    LogSettings, Maker, Memory, Pool, Pools, ResultSettings, RetrySettings, StoreSettings,
-    StreamSettings, UploadSettings, WorkerSettings,
+    ArtifactSettings, CompatSettings, Config, HttpSettings, Isolation, Keep, KeySettings,
+    LimitSettings, LogSettings, Maker, Memory, Pool, Pools, ResultSettings, RetrySettings,
+    StoreSettings, StreamSettings, UploadSettings, WorkerSettings,
 };
 use crate::job::Queue;
 
@@ -83,6 +83,8 @@ impl Default for WorkerSettings {
             memory: Memory::Percent(60),
             provider: Maker::Local,
             threads: 0,
+            isolation: Isolation::Auto,
+            time_limit: 300,
             lease: 30,
             extend_every: 10,
             grace: 30,

@@ -6,6 +6,7 @@
 
 mod defaults;
 mod http;
+mod isolation;
 mod layers;
 mod network;
 mod quantity;
@@ -14,6 +15,7 @@ mod rules;
 use std::{path::PathBuf, time::Duration};
 
 pub use http::HttpSettings;
+pub use isolation::Isolation;
 pub use layers::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use network::Network;
 pub use quantity::{Keep, Memory};
@@ -91,7 +93,8 @@ pub struct Pools {
 pub struct Pool {
     /// Tasks run at once.
     pub concurrency: usize,
-    /// Tasks after which a worker process is replaced, 0 for never; threads of `serve` stay.
+    /// Tasks after which a worker process is replaced, or its child processes where it has any, 0 for never; threads of
+    /// `serve` stay.
     pub max_tasks_per_child: u64,
     /// `concurrency × prefetch_multiplier` tasks are held, the rest of them waiting.
     pub prefetch_multiplier: usize,
@@ -106,8 +109,11 @@ pub struct WorkerSettings {
     /// Memory for local work: `60%` of the machine's or the cgroup's limit, or an amount such as `2 GB`.
     pub memory: Memory,
     pub provider: Maker,
-    /// Threads for local work; 0 is one per core.
+    /// Threads, or processes, for local work; 0 is one per core.
     pub threads: usize,
+    pub isolation: Isolation,
+    /// Seconds that one image may take in a process of its own, which is killed then; threads cannot be.
+    pub time_limit: u64,
     pub lease: u64,
     pub extend_every: u64,
     /// Time to finish running work after SIGTERM before it is handed back.

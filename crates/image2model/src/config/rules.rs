@@ -80,6 +80,11 @@ impl Config {
                 "given together with store.tls_cert",
             ),
             (
+                "worker.time_limit",
+                (1..=86_400).contains(&self.worker.time_limit),
+                "from 1 to 86400 seconds",
+            ),
+            (
                 "worker.lease",
                 (1..=86_400).contains(&self.worker.lease),
                 "from 1 to 86400 seconds",

@@ -33,11 +33,7 @@ impl LocalProvider {
     /// `worker.threads` threads (one per core for 0) under `worker.memory`.
     #[must_use]
     pub fn new(settings: &WorkerSettings) -> Self {
-        let threads = match settings.threads {
-            0 => std::thread::available_parallelism().map_or(1, usize::from),
-            threads => threads,
-        };
-        let threads = threads.min(Semaphore::MAX_PERMITS);
+        let threads = threads(settings);
         Self {
             all_threads: threads,
             threads: Arc::new(Semaphore::new(threads)),
@@ -112,6 +108,15 @@ impl Provider for LocalProvider {
     }
 }
 
+/// As many as are set, or one per core.
+pub(super) fn threads(settings: &WorkerSettings) -> usize {
+    let threads = match settings.threads {
+        0 => std::thread::available_parallelism().map_or(1, usize::from),
+        threads => threads,
+    };
+    threads.min(Semaphore::MAX_PERMITS)
+}
+
 /// Tells the worker of each step and asks it whether to go on.
 struct Attempt {
     progress: OnProgress,
@@ -128,12 +133,16 @@ impl Observer for Attempt {
     }
 }
 
-fn make(
+/// All that is asked for of one picture, wherever it runs.
+///
+/// # Errors
+/// As `reconstruct`, and its formats.
+pub(super) fn make(
     image: &[u8],
     request: &ModelRequest,
     stem: &str,
     limits: &Limits,
-    observer: &Attempt,
+    observer: &dyn Observer,
 ) -> Result<Generated, Error> {
     let model = reconstruct::reconstruct(image, None, &request.options, limits, observer)?;
     observer.begin(Step::Write);
@@ -144,12 +153,8 @@ fn make(
     }
     observer.begin(Step::Preview);
     observer.checkpoint(Step::Preview)?;
-    files.push(Produced {
-        format: "preview",
-        extension: "png",
-        media_type: "image/png",
-        bytes: preview::render(&model, &preview::View::three_quarter(PREVIEW_SIDE))?.into(),
-    });
+    let drawn = preview::render(&model, &preview::View::three_quarter(PREVIEW_SIDE))?;
+    files.push(Produced::preview(drawn.into()));
     Ok(Generated {
         files,
         warnings: model.warnings.iter().map(notice).collect(),
@@ -157,12 +162,8 @@ fn make(
 }
 
 pub(super) fn write(model: &Model, format: Format, stem: &str) -> Result<Produced, Error> {
-    Ok(Produced {
-        format: format.extension(),
-        extension: format.extension(),
-        media_type: format.media_type(),
-        bytes: format::write(model, format, stem)?.into(),
-    })
+    let written = format::write(model, format, stem)?;
+    Ok(Produced::model(format, written.into()))
 }
 
 fn notice(warning: &reconstruct::Warning) -> Notice {
@@ -173,7 +174,7 @@ fn notice(warning: &reconstruct::Warning) -> Notice {
 }
 
 /// Reading a model decodes its texture and unpacks its mesh: several times the file, and a base for small ones.
-fn conversion_peak(file: usize) -> u64 {
+pub(super) fn conversion_peak(file: usize) -> u64 {
     file as u64 * 8 + (64 << 20)
 }
 
@@ -198,7 +199,7 @@ pub(super) fn failed(error: &Error) -> Failure {
     failure(error.code(), error)
 }
 
-fn failure(code: &str, error: &dyn std::error::Error) -> Failure {
+pub(super) fn failure(code: &str, error: &dyn std::error::Error) -> Failure {
     Failure {
         error: Notice {
             code: code.to_owned(),
@@ -208,7 +209,7 @@ fn failure(code: &str, error: &dyn std::error::Error) -> Failure {
     }
 }
 
-fn cancelled() -> Failure {
+pub(super) fn cancelled() -> Failure {
     Failure {
         error: Notice {
             code: "cancelled".to_owned(),

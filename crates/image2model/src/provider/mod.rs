@@ -2,6 +2,7 @@
 //!
 //! A [`Provider`] turns one image into files; it knows nothing of queues, leases or HTTP.
 
+mod apart;
 mod budget;
 mod catalogue;
 mod instant;
@@ -13,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::{Notice, transition::Failure};
 
+pub use apart::{ApartProvider, ApartSettings, Bounds, serve_apart};
 pub use budget::{Budget, OverBudget, Share, memory_limit};
 pub use catalogue::{ModelInfo, ModelRequest, RequestError};
 pub use instant::InstantProvider;
@@ -27,6 +29,28 @@ pub struct Produced {
     pub extension: &'static str,
     pub media_type: &'static str,
     pub bytes: Bytes,
+}
+
+impl Produced {
+    pub(crate) const PREVIEW: &'static str = "preview";
+
+    fn model(format: reconstruct::Format, bytes: Bytes) -> Self {
+        Self {
+            format: format.extension(),
+            extension: format.extension(),
+            media_type: format.media_type(),
+            bytes,
+        }
+    }
+
+    fn preview(bytes: Bytes) -> Self {
+        Self {
+            format: Self::PREVIEW,
+            extension: "png",
+            media_type: "image/png",
+            bytes,
+        }
+    }
 }
 
 /// All that one attempt made.
@@ -72,4 +96,7 @@ pub trait Provider: Send + Sync {
         format: reconstruct::Format,
         stem: &str,
     ) -> Result<Produced, Failure>;
+
+    /// Ends what it keeps beside this process; it is not asked for anything afterwards.
+    async fn close(&self) {}
 }

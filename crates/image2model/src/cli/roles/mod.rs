@@ -139,8 +139,9 @@ impl Working {
 }
 
 pub(super) const REPLACEMENT: &str = "\
-After workers.<queue>.max_tasks_per_child tasks of a queue (100 of model_generation) the process finishes what it \
-runs and starts anew under its process id.";
+Models are made in child processes, which are replaced after workers.<queue>.max_tasks_per_child tasks. With \
+worker.isolation: off, the process itself finishes what it runs after so many of a queue (100 of model_generation) \
+and starts anew under its process id.";
 
 /// Time for threads that compute to see that nobody waits for them any more.
 const LAST_THREADS: Duration = Duration::from_millis(200);
