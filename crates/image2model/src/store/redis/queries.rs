@@ -26,7 +26,7 @@ impl Redis {
             let shard = self.shards.of(*id);
             (shard, cmd("HGET").arg(shard.job(*id)).arg("job").take())
         });
-        let records: Vec<Option<Vec<u8>>> = self.nodes.ask_all(read.collect()).await?;
+        let records: Vec<Option<Vec<u8>>> = self.nodes.read_all(read.collect()).await?;
         let parse = |record: Vec<u8>| record::read(&record);
         records
             .into_iter()
@@ -67,7 +67,7 @@ impl Redis {
                 forget.arg(shard.owner(owner)).arg(id.to_string()).take(),
             )
         });
-        self.nodes.ask_all::<()>(forget.collect()).await?;
+        self.nodes.read_all::<()>(forget.collect()).await?;
         let jobs = jobs.into_iter().flatten().collect();
         Ok(Page { jobs, next })
     }
@@ -101,7 +101,7 @@ impl Redis {
             );
             read.push((shard, newest(&key, &from, "-inf", Some(limit))));
         }
-        let parts: Vec<Vec<(String, f64)>> = self.nodes.ask_all(read).await?;
+        let parts: Vec<Vec<(String, f64)>> = self.nodes.read_all(read).await?;
         let mut found = Vec::new();
         for (id, created) in parts.into_iter().flatten() {
             let job = (Timestamp(created as i64), id.parse().map_err(unreadable)?);

@@ -110,7 +110,7 @@ impl Redis {
         let (shard, name) = (self.shards.of(id.job), id.to_string());
         let field = |key: &str| (shard, cmd("HGET").arg(shard.key(key)).arg(&name).take());
         let read = vec![field("tasks"), field("places")];
-        let answers: Vec<Option<String>> = self.nodes.ask_all(read).await?;
+        let answers: Vec<Option<String>> = self.nodes.read_all(read).await?;
         let [Some(record), Some(place)] = answers.as_slice() else {
             return Ok(None);
         };
@@ -119,7 +119,7 @@ impl Redis {
         let mut rank = cmd("ZRANK");
         rank.arg(shard.lane("ready", task.queue, &task.lane))
             .arg(format!("{place} {name}"));
-        let rank: Option<u64> = self.nodes.ask(shard, rank).await?;
+        let rank: Option<u64> = self.nodes.read(shard, rank).await?;
         Ok(rank.map(|rank| rank * u64::from(self.shards.0)))
     }
 
@@ -155,7 +155,7 @@ impl Redis {
         let read = found
             .iter()
             .map(|(_, shard, id)| (*shard, cmd("HGET").arg(shard.key("tasks")).arg(id).take()));
-        let records: Vec<Option<String>> = self.nodes.ask_all(read.collect()).await?;
+        let records: Vec<Option<String>> = self.nodes.read_all(read.collect()).await?;
         records
             .iter()
             .flatten()

@@ -11,7 +11,7 @@ mod single;
 use std::time::{Duration, Instant};
 
 pub(crate) use cluster::{ClusterFleet, ClusterShape};
-pub(crate) use process::free_port;
+pub(crate) use process::{Frozen, free_port};
 pub(crate) use sentinel::{SentinelFleet, SentinelShape};
 pub(crate) use single::RealServer;
 
