@@ -13,7 +13,7 @@ use super::{
     Nodes, Shard,
     error::{Fate, fate, moving_to, no_home},
     homes::Homes,
-    node::Node,
+    node::{ASKING, Node},
     wait::{Wait, late},
 };
 
@@ -174,7 +174,7 @@ impl Nodes {
     /// Asks a server that is just being given the shard.
     async fn ask_at(&self, place: &(String, u16), command: &Cmd) -> RedisResult<Value> {
         let node = self.node_at(place)?;
-        let answers = node.send(&[&cmd("ASKING"), command]).await?;
+        let answers = node.send(&[&cmd(ASKING), command]).await?;
         answers.into_iter().nth(1).unwrap_or_else(|| Err(no_home()))
     }
 

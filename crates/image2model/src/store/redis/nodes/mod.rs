@@ -13,6 +13,8 @@ mod error;
 mod homes;
 mod node;
 mod slot;
+#[cfg(test)]
+mod tests;
 mod wait;
 
 use std::{
@@ -32,7 +34,7 @@ pub use address::Certificates;
 
 use self::{
     asking::Patience,
-    error::{Fate, fate, no_home, unavailable, unconfirmed},
+    error::{Fate, fate, moving_to, no_home, unavailable, unconfirmed},
     homes::Finder,
     node::Manners,
     wait::Wait,
@@ -195,8 +197,16 @@ impl Nodes {
             let sent = match homes.of(shard) {
                 None => Err(no_home()),
                 Some(node) => {
-                    let sent = node.send_confirmed(&command, acks);
+                    let sent = node.send_confirmed(&command, acks, false);
                     wait.within(self.unless_moved(&homes, node, sent)).await
+                }
+            };
+            let moving = sent.as_ref().err().and_then(moving_to);
+            let sent = match moving {
+                None => sent,
+                Some(place) => {
+                    let to = self.node_at(&place).map_err(unavailable)?;
+                    wait.within(to.send_confirmed(&command, acks, true)).await
                 }
             };
             let error = match sent {
