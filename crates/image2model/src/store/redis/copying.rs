@@ -32,7 +32,7 @@ const NEVER: Turn = (i64::MAX, u64::MAX);
 #[async_trait]
 impl Records for Redis {
     async fn take_back_leases(&self) -> Result<(), StoreError> {
-        for seen in self.seen().await? {
+        for seen in self.seen_of_all().await? {
             let mut leased = cmd("ZRANGE");
             leased.arg(seen.shard.lane("leased", seen.queue, &seen.lane));
             leased.arg(0).arg(-1);

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redis::{FromRedisValue, Value, cmd};
+use redis::{Cmd, FromRedisValue, Value, cmd};
 
 use super::{
     Redis,
@@ -27,16 +27,31 @@ pub(super) struct Seen {
 impl Redis {
     /// Where tasks may be, of shards that can be reached.
     pub(super) async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
+        let lanes = self.nodes.ask_reachable(self.lanes_and_times()).await?;
+        self.seen_in(lanes)
+    }
+
+    /// Where tasks may be.
+    ///
+    /// # Errors
+    /// Some shard does not say.
+    pub(super) async fn seen_of_all(&self) -> Result<Vec<Seen>, StoreError> {
+        let lanes: Vec<Value> = self.nodes.read_all(self.lanes_and_times()).await?;
+        self.seen_in(lanes.into_iter().map(Some).collect())
+    }
+
+    /// Asks each shard for its lanes, and then each for its time.
+    fn lanes_and_times(&self) -> Vec<(Shard, Cmd)> {
         let lanes = self.shards.all().map(|shard| {
             let mut lanes = cmd("SMEMBERS");
             lanes.arg(shard.key("lanes"));
             (shard, lanes)
         });
         let times = self.shards.all().map(|shard| (shard, cmd("TIME")));
-        let mut lanes: Vec<Option<Value>> = self
-            .nodes
-            .ask_reachable(lanes.chain(times).collect())
-            .await?;
+        lanes.chain(times).collect()
+    }
+
+    fn seen_in(&self, mut lanes: Vec<Option<Value>>) -> Result<Vec<Seen>, StoreError> {
         let times = lanes.split_off(lanes.len() / 2);
         let mut seen = Vec::new();
         for ((shard, lanes), time) in self.shards.all().zip(lanes).zip(times) {

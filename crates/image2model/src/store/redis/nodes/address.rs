@@ -178,8 +178,7 @@ impl Address {
         let Some(certificates) = &self.certificates else {
             return Client::open(info);
         };
-        // Whoever comes first sets what the whole process uses; that it is set already is no error.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        crate::tls::install_provider();
         let client = certificates.client.clone();
         let certificates = TlsCertificates {
             client_tls: client.map(|(client_cert, client_key)| ClientTlsConfig {
