@@ -12,7 +12,7 @@ use super::{
     unreadable,
 };
 use crate::{
-    job::{Lane, Queue, Task, TaskId, Timestamp},
+    job::{Lane, Queue, Task, TaskId, TaskState, Timestamp},
     store::{Depth, StoreError},
 };
 
@@ -171,11 +171,24 @@ impl Redis {
             .iter()
             .map(|(_, shard, id)| (*shard, cmd("HGET").arg(shard.key("tasks")).arg(id).take()));
         let records: Vec<Option<String>> = self.nodes.read_all(read.collect()).await?;
-        records
+        let dead = found
             .iter()
-            .flatten()
-            .map(|record| task(record, None))
-            .collect()
+            .zip(records)
+            .filter_map(|((at, _, id), record)| {
+                let read = task(&record?, None);
+                let read = read.inspect_err(|error| tracing::error!(task = id, %error, "left out"));
+                let mut task = read.ok()?;
+                // One that was set aside is dead, though nothing could be written with its job.
+                if !matches!(task.state, TaskState::Dead { .. }) {
+                    task.state = TaskState::Dead {
+                        at: Timestamp(*at),
+                        code: "damaged".to_owned(),
+                        message: "the job's record cannot be read".to_owned(),
+                    };
+                }
+                Some(task)
+            });
+        Ok(dead.collect())
     }
 }
 

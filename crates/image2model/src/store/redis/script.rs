@@ -15,6 +15,7 @@ pub(super) struct Scripts {
     pub(super) report: Script,
     pub(super) lead: Script,
     pub(super) rights: Script,
+    pub(super) set_aside: Script,
 }
 
 pub(super) struct Script {
@@ -40,6 +41,7 @@ impl Default for Scripts {
             report: Script::new(include_str!("scripts/report.lua")),
             lead: Script::new(include_str!("scripts/lead.lua")),
             rights: Script::new(include_str!("scripts/rights.lua")),
+            set_aside: Script::new(include_str!("scripts/set_aside.lua")),
         }
     }
 }
@@ -56,6 +58,7 @@ impl Scripts {
             &self.report,
             &self.lead,
             &self.rights,
+            &self.set_aside,
         ];
         let load = |script: &Script| {
             let mut load = cmd("SCRIPT");
