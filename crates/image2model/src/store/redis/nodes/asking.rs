@@ -166,7 +166,7 @@ impl Nodes {
             }
             // It comes to nothing where others have found out meanwhile.
             if timeout(DOUBT, moves.changed()).await.is_err() {
-                self.renew(&known).await;
+                Box::pin(self.renew(&known)).await;
             }
         }
     }

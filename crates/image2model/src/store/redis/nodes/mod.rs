@@ -197,7 +197,7 @@ impl Nodes {
             let sent = match homes.of(shard) {
                 None => Err(no_home()),
                 Some(node) => {
-                    let sent = node.send_confirmed(&command, acks, false);
+                    let sent = Box::pin(node.send_confirmed(&command, acks, false));
                     wait.within(self.unless_moved(&homes, node, sent)).await
                 }
             };
@@ -206,7 +206,8 @@ impl Nodes {
                 None => sent,
                 Some(place) => {
                     let to = self.node_at(&place).map_err(unavailable)?;
-                    wait.within(to.send_confirmed(&command, acks, true)).await
+                    wait.within(Box::pin(to.send_confirmed(&command, acks, true)))
+                        .await
                 }
             };
             let error = match sent {
