@@ -12,6 +12,7 @@ pub mod job;
 pub mod provider;
 pub mod service;
 pub mod store;
+mod tls;
 pub mod worker;
 
 /// Half the CPU time of a small job goes with the system's allocator, and glibc's gives what one thread has freed to no

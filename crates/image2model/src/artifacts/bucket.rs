@@ -60,8 +60,8 @@ pub(super) async fn open(
     name: &str,
     prefix: &str,
 ) -> Result<Arc<dyn ObjectStore>, String> {
-    // `object_store`'s client takes the process's provider of cryptography. One that is installed is as good.
-    let _ = rustls::crypto::ring::default_provider().install_default();
+    // `object_store`'s client takes the process's provider of cryptography.
+    crate::tls::install_provider();
     let builder = server
         .with_bucket_name(name)
         .with_config(client(ClientConfigKey::Timeout), NO_LIMIT)

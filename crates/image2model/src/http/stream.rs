@@ -212,8 +212,9 @@ impl Reader {
                 Ok(())
             }
             Some(News::Beyond { .. }) => Ok(()),
-            Some(News::Missed) => self.look_again().await,
-            Some(News::Facts { .. }) | None => self.catch_up().await,
+            // Who fell behind may have missed that, too.
+            Some(News::Missed) | None => self.look_again().await,
+            Some(News::Facts { .. }) => self.catch_up().await,
         };
         if heard.is_err() {
             self.done = true;
@@ -222,9 +223,10 @@ impl Reader {
     }
 
     /// After what the store may have lost: where other facts have the numbers of those that were told, all are told
-    /// anew.
+    /// anew. While that cannot be read, what is told has the number from which a reader that comes back gets all.
     async fn look_again(&mut self) -> Result<(), ServiceError> {
-        let job = self.service.job(&self.caller, self.view.job()).await?;
+        let looked = self.service.job(&self.caller, self.view.job()).await;
+        let job = looked.inspect_err(|_| self.last = 0)?;
         let told = job.facts.get(..self.last as usize);
         if told.is_none_or(|told| told.iter().fold(0, digest) != self.told) {
             self.view = View::new(&job);

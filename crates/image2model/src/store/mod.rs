@@ -56,6 +56,9 @@ pub enum StoreError {
     /// The disk is full; nothing was written.
     #[error("the store's disk is full")]
     Full,
+    /// What is kept cannot be read; asking again tells the same.
+    #[error("a record of the store is damaged: {0}")]
+    Damaged(String),
     /// The store cannot be reached or is broken for now. Nothing was half written; what was written whole before its
     /// answer was lost is found by the same call, made again.
     #[error("the store is unavailable: {0}")]

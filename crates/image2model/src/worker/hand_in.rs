@@ -130,6 +130,7 @@ async fn settled(
         Ok(()) => Some(Taken::Yes),
         Err(error @ (StoreError::Unavailable(_) | StoreError::Full)) if !stop.is_lost() => {
             tracing::warn!(%task, %error, "the result was not taken; trying again");
+            stop.note_wait();
             tokio::time::sleep(backoff.wait()).await;
             None
         }

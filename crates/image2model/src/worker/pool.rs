@@ -27,6 +27,9 @@ use super::{
     stop::{Stop, Why},
 };
 
+/// Leases that are kept to be handed back; those beyond lapse.
+const MOST_DOUBTFUL: usize = 1000;
+
 /// The workers of one queue.
 pub(super) struct Pool {
     worker: Worker,
@@ -39,6 +42,8 @@ pub(super) struct Pool {
     /// Reserved, not begun.
     waiting: VecDeque<Reserved>,
     running: HashMap<Id, Running>,
+    /// Given up while nobody knew whether they were begun: to be handed back, or they would count as crashes.
+    doubtful: Vec<Lease>,
     attempts: JoinSet<()>,
     ended: u64,
     /// Tasks that may still be begun.
@@ -75,6 +80,7 @@ impl Pool {
             progress,
             waiting: VecDeque::new(),
             running: HashMap::new(),
+            doubtful: Vec::new(),
             attempts: JoinSet::new(),
             ended: 0,
             left: u64::MAX,
@@ -115,7 +121,10 @@ impl Pool {
             tokio::select! {
                 () = drain.cancelled() => {}
                 Some(ended) = self.attempts.join_next_with_id() => self.note_end(ended),
-                _ = renewal.tick() => self.renew().await,
+                _ = renewal.tick() => {
+                    self.give_back_doubtful().await;
+                    self.renew().await;
+                }
                 () = &mut ready => {
                     ready = jobs.wait_for_ready(self.queue);
                     self.look = true;
@@ -161,7 +170,7 @@ impl Pool {
         let capacity = self.settings.concurrency * self.settings.prefetch_multiplier.max(1);
         let left = usize::try_from(self.left).unwrap_or(usize::MAX);
         let room = capacity
-            .saturating_sub(self.waiting.len() + self.running.len())
+            .saturating_sub(self.waiting.len() + self.busy())
             .min(left.saturating_sub(self.waiting.len()));
         let worthwhile = self.waiting.is_empty() || room >= self.settings.concurrency;
         if room == 0 || !worthwhile || !self.look {
@@ -181,9 +190,16 @@ impl Pool {
         Ok(came)
     }
 
+    /// Slots that are taken. Results that wait for a part of the store that is gone take none, for others have work;
+    /// but no more of them than there are slots.
+    fn busy(&self) -> usize {
+        let waits = self.running.values().filter(|r| r.stop.only_waits());
+        self.running.len() - waits.count().min(self.slots)
+    }
+
     /// Starts as many waiting tasks as there are free slots, in one transition.
     async fn begin(&mut self) -> Result<(), StoreError> {
-        let free = self.slots.saturating_sub(self.running.len());
+        let free = self.slots.saturating_sub(self.busy());
         let next = free.min(self.waiting.len());
         if next == 0 {
             return Ok(());
@@ -306,9 +322,13 @@ impl Pool {
             }
         };
         let told: HashMap<_, _> = leases.iter().zip(held).collect();
-        // What nothing is known of since the last renewal makes room for work that can begin; its lease lapses.
+        // What nothing is known of since the last renewal makes room for work that can begin.
+        let doubtful = &mut self.doubtful;
         self.waiting.retain(|reserved| {
             let held = told.get(&reserved.lease);
+            if held == Some(&Held::Unknown) && doubtful.len() < MOST_DOUBTFUL {
+                doubtful.push(reserved.lease.clone());
+            }
             !matches!(held, Some(Held::Lost | Held::Unknown))
         });
         for running in self.running.values() {
@@ -323,6 +343,19 @@ impl Pool {
         }
     }
 
+    /// Hands back what was given up in doubt, as far as its part of the store answers by now.
+    async fn give_back_doubtful(&mut self) {
+        let jobs = &self.worker.store.jobs;
+        let asked = std::mem::take(&mut self.doubtful);
+        let back = asked
+            .iter()
+            .map(|lease| jobs.hand_back(std::slice::from_ref(lease)));
+        let back = futures::future::join_all(back).await;
+        let left = asked.into_iter().zip(back);
+        let left = left.filter(|(_, back)| matches!(back, Err(StoreError::Unavailable(_))));
+        self.doubtful = left.map(|(lease, _)| lease).collect();
+    }
+
     async fn give_back_waiting(&mut self) {
         let waiting: Vec<_> = self.waiting.drain(..).map(|r| r.lease).collect();
         hand_back(&self.worker, &waiting).await;
@@ -331,6 +364,7 @@ impl Pool {
     /// Hands back what waits, gives what runs the grace time, and then stops it and hands it back too.
     async fn drain(&mut self, mut renewal: Interval) {
         self.give_back_waiting().await;
+        self.give_back_doubtful().await;
         let grace = Duration::from_secs(self.worker.config.worker.grace);
         // Work stops at its next checkpoint; that, too, shall be over when the grace time is.
         let winding_down = (grace / 5).min(Duration::from_secs(3));
@@ -366,7 +400,7 @@ impl Pool {
 
     fn show(&self) {
         let load = WorkerLoad {
-            running: self.running.len(),
+            running: self.busy(),
             waiting: self.waiting.len(),
             concurrency: self.slots,
             max_tasks_per_child: self.settings.max_tasks_per_child,

@@ -1,4 +1,7 @@
-use std::sync::{Mutex, PoisonError};
+use std::sync::{
+    Mutex, PoisonError,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +21,7 @@ pub(super) enum Why {
 pub(super) struct Stop {
     token: CancellationToken,
     why: Mutex<Option<Why>>,
+    only_waits: AtomicBool,
 }
 
 impl Stop {
@@ -33,6 +37,16 @@ impl Stop {
 
     pub(super) fn is_lost(&self) -> bool {
         self.why() == Some(Why::Lost)
+    }
+
+    /// Notes that the work is done, and only waits for the store to take what came of it.
+    pub(super) fn note_wait(&self) {
+        self.only_waits.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the work is done, and only waits for the store to take what came of it.
+    pub(super) fn only_waits(&self) -> bool {
+        self.only_waits.load(Ordering::Relaxed)
     }
 
     /// Cancelled as soon as there is any reason.

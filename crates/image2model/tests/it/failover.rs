@@ -1,5 +1,6 @@
-//! A primary is killed under steady load: for how long its shards are away, and that nobody else waits. `make e2e`
-//! measures it, three times each; here it is once, with short time-outs, and what counts is how requests are answered.
+//! A primary is killed or frozen under steady load: for how long its shards are away, and that nobody else waits.
+//! `make e2e` measures it, three times each; here it is once, with short time-outs, and what counts is how requests are
+//! answered.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +17,8 @@ use tokio::{
 };
 
 use crate::support::{
-    Client, ClusterFleet, ClusterShape, SentinelFleet, SentinelShape, Server, e2e, role, tiny,
+    Client, ClusterFleet, ClusterShape, Frozen, SentinelFleet, SentinelShape, Server, e2e, role,
+    tiny,
 };
 
 const FEW_FACES: &[(&str, &str)] = &[("face_limit", "100")];
@@ -31,6 +33,34 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_cluster_without_one_primary_makes_nobody_else_wait() {
+    over_a_cluster("killed", |fleet, port| {
+        fleet.kill(port);
+        None
+    })
+    .await;
+}
+
+/// Its connections stay open, and nobody is told that it is gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cluster_with_one_frozen_primary_makes_nobody_else_wait() {
+    over_a_cluster("frozen", |fleet, port| Some(fleet.freeze(port))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_without_one_primary_make_nobody_else_wait() {
+    under_sentinels("killed", |fleet, port| {
+        fleet.kill(port);
+        None
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn sentinels_with_one_frozen_primary_make_nobody_else_wait() {
+    under_sentinels("frozen", |fleet, port| Some(fleet.freeze(port))).await;
+}
+
+async fn over_a_cluster(how: &str, end: fn(&mut ClusterFleet, u16) -> Option<Frozen>) {
     let node_timeout = Duration::from_secs(if e2e() { 5 } else { 1 });
     let mut outcomes = Vec::new();
     for _ in 0..runs() {
@@ -44,16 +74,16 @@ async fn a_cluster_without_one_primary_makes_nobody_else_wait() {
             gone.slots.iter().any(|range| range.contains(&slot))
         });
         let there = lie_there.collect();
-        outcomes.push(outcome(&fleet.url(), &there, || fleet.kill(gone.port)).await);
+        let url = fleet.url();
+        outcomes.push(outcome(&url, &there, || end(&mut fleet, gone.port)).await);
     }
     tell(
-        &format!("cluster, node time-out {node_timeout:?}"),
+        &format!("cluster, node time-out {node_timeout:?}, {how}"),
         &outcomes,
     );
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn sentinels_without_one_primary_make_nobody_else_wait() {
+async fn under_sentinels(how: &str, end: fn(&mut SentinelFleet, u16) -> Option<Frozen>) {
     let down_after = Duration::from_secs(if e2e() { 5 } else { 1 });
     let mut outcomes = Vec::new();
     for _ in 0..runs() {
@@ -64,9 +94,13 @@ async fn sentinels_without_one_primary_make_nobody_else_wait() {
             ..SentinelShape::default()
         });
         let there = (0..SHARDS).filter(|shard| shard % 3 == 0).collect();
-        outcomes.push(outcome(&fleet.url(), &there, || _ = fleet.kill_primary(MASTERS[0])).await);
+        let (url, port) = (fleet.url(), fleet.primary(MASTERS[0]));
+        outcomes.push(outcome(&url, &there, || end(&mut fleet, port)).await);
     }
-    tell(&format!("sentinels, down after {down_after:?}"), &outcomes);
+    tell(
+        &format!("sentinels, down after {down_after:?}, {how}"),
+        &outcomes,
+    );
 }
 
 fn runs() -> usize {
@@ -122,7 +156,11 @@ struct Outcome {
 }
 
 /// Two API servers over the store, asked for each shard all the time.
-async fn outcome(store: &str, there: &BTreeSet<u16>, kill: impl FnOnce()) -> Outcome {
+async fn outcome(
+    store: &str,
+    there: &BTreeSet<u16>,
+    end: impl FnOnce() -> Option<Frozen>,
+) -> Outcome {
     let home = tempfile::tempdir().unwrap();
     let servers = [api(store, &home), api(store, &home)];
     let log = Log::default();
@@ -144,7 +182,7 @@ async fn outcome(store: &str, there: &BTreeSet<u16>, kill: impl FnOnce()) -> Out
     sleep_until((calm + CALM).into()).await;
 
     let killed = Instant::now();
-    kill();
+    let _frozen = end();
     until(|| all_answer(&log.lock().unwrap(), Some(killed), there)).await;
     let over = Instant::now();
     sleep_until((over + CALM).into()).await;
@@ -267,7 +305,7 @@ fn tell(what: &str, outcomes: &[Outcome]) {
             requests,
         } = run;
         println!(
-            "{what}: back after {back:.2?}; the longest of the others took {others:.0?}, before the kill {before:.0?}; \
+            "{what}: back after {back:.2?}; the longest of the others took {others:.0?}, before {before:.0?}; \
              {refused} of {requests} were told to come back"
         );
     }

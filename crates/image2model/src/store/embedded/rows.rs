@@ -202,7 +202,7 @@ fn text(job: &Job) -> Result<String, StoreError> {
 }
 
 fn unreadable(error: &serde_json::Error) -> StoreError {
-    StoreError::Unavailable(format!("a job's record is damaged: {error}"))
+    StoreError::Damaged(error.to_string())
 }
 
 /// A column that holds one of our own words.

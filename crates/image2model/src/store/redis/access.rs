@@ -32,7 +32,7 @@ impl Keys for Redis {
         newest.arg(shard.key(SECRETS)).arg(0).arg(VALID_SECRETS - 1);
         let asked = vec![hash(MADE), hash(REVOKED), hash(USED), (shard, newest)];
         let [made, revoked, used, secrets] =
-            <[Value; 4]>::try_from(self.nodes.ask_all(asked).await?)
+            <[Value; 4]>::try_from(self.nodes.read_all(asked).await?)
                 .map_err(|_| unreadable("half an answer"))?;
         let made: BTreeMap<String, String> = read(made)?;
         let (revoked, used): (Times, Times) = (read(revoked)?, read(used)?);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use futures::future::join_all;
 use redis::cmd;
 
 use super::{Redis, keys::Shard, rights};
@@ -20,16 +21,18 @@ impl Redis {
     pub(super) async fn stand(&self) -> Result<Condition, StoreError> {
         let homes = self.nodes.homes();
         let (mut said, mut complaints) = (Vec::new(), Vec::new());
-        for (node, shards) in homes.nodes() {
-            let Some(shard) = shards.first() else {
-                continue;
-            };
-            match self.ask_about(&node.place, *shard).await {
+        let nodes = homes.nodes();
+        let asked = nodes.iter().map(|(node, shards)| async move {
+            let shard = shards.first()?;
+            self.ask_about(&node.place, *shard).await
+        });
+        for ((node, shards), answer) in nodes.iter().zip(join_all(asked).await) {
+            match answer {
                 Some(answer) => said.push(answer),
                 None => complaints.push(format!(
                     "the Redis at {} does not answer; jobs of shard {} wait for it",
                     node.place,
-                    numbers(&shards)
+                    numbers(shards)
                 )),
             }
         }

@@ -32,11 +32,11 @@ const NEVER: Turn = (i64::MAX, u64::MAX);
 #[async_trait]
 impl Records for Redis {
     async fn take_back_leases(&self) -> Result<(), StoreError> {
-        for seen in self.seen().await? {
+        for seen in self.seen_of_all().await? {
             let mut leased = cmd("ZRANGE");
             leased.arg(seen.shard.lane("leased", seen.queue, &seen.lane));
             leased.arg(0).arg(-1);
-            let names: Vec<String> = self.nodes.ask(seen.shard, leased).await?;
+            let names: Vec<String> = self.nodes.read(seen.shard, leased).await?;
             for name in names {
                 self.take_back(&name.parse().map_err(unreadable)?).await?;
             }
@@ -109,7 +109,8 @@ impl Redis {
                 .arg(cursor)
                 .arg("COUNT")
                 .arg(CHUNK);
-            let (next, records): (u64, Vec<(String, String)>) = self.nodes.ask(shard, scan).await?;
+            let (next, records): (u64, Vec<(String, String)>) =
+                self.nodes.read(shard, scan).await?;
             self.note_turns(shard, &records, &mut turns).await?;
             cursor = next;
             if cursor == 0 {
@@ -122,7 +123,7 @@ impl Redis {
             read.arg(shard.key("ended"))
                 .arg(known)
                 .arg(known + CHUNK - 1);
-            let ids: Vec<String> = self.nodes.ask(shard, read).await?;
+            let ids: Vec<String> = self.nodes.read(shard, read).await?;
             for id in &ids {
                 turns
                     .entry(id.parse().map_err(unreadable)?)
@@ -149,7 +150,7 @@ impl Redis {
         for (name, _) in records {
             read.arg(name);
         }
-        let places: Vec<Option<String>> = self.nodes.ask(shard, read).await?;
+        let places: Vec<Option<String>> = self.nodes.read(shard, read).await?;
         for ((_, record), place) in records.iter().zip(places) {
             let task = task(record, None)?;
             let turn = match place.filter(|_| !is_dead(&task)) {

@@ -151,7 +151,7 @@ impl Redis {
         for round in 0..ROUNDS {
             let loaded = self.load_for(id, items, writing).await?;
             let mut entry = loaded.entry.clone();
-            let answer = match decide(&mut entry, loaded.now) {
+            let answer = match decide(&mut entry, loaded.now.max(loaded.newest())) {
                 // It may be a repeat of what was written, but not confirmed.
                 Err(StoreError::LeaseLost) if writing == Writing::Told => {
                     self.confirm(loaded.shard).await?;

@@ -56,12 +56,17 @@ impl Redis {
         let answers = futures::future::join_all(calls).await;
         let mut held = vec![Held::Unknown; leases.len()];
         let (mut gone, mut any_answer) = (None, jobs.is_empty());
-        for (numbers, answers) in jobs.values().zip(answers) {
+        for ((job, numbers), answers) in jobs.iter().zip(answers) {
             let answers = match answers {
                 Ok(answers) => answers,
                 Err(error @ StoreError::Unavailable(_)) => {
                     gone = Some(error);
                     continue;
+                }
+                // No work can come of it; the sweep sets its tasks aside.
+                Err(error @ StoreError::Damaged(_)) => {
+                    tracing::error!(%job, %error, "the tasks of a job are given up");
+                    vec![Held::Lost; numbers.len()]
                 }
                 Err(error) => return Err(error),
             };
@@ -215,8 +220,9 @@ impl Jobs for Redis {
 
     async fn request_removal(&self, id: JobId) -> Result<(), StoreError> {
         let asked = self.transact(id, transitions::request_removal).await;
-        if asked == Err(StoreError::NotFound) {
-            self.forget_vanished(id).await?;
+        // One that cannot be read would be the first to be removed for ever.
+        if matches!(asked, Err(StoreError::NotFound | StoreError::Damaged(_))) {
+            self.forget_ended(id).await?;
         }
         asked
     }

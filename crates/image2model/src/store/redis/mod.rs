@@ -118,5 +118,5 @@ impl From<Redis> for Store {
 
 /// A record that is not what we write.
 fn unreadable(error: impl std::fmt::Display) -> StoreError {
-    StoreError::Unavailable(format!("a record is damaged: {error}"))
+    StoreError::Damaged(error.to_string())
 }

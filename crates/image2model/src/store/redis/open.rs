@@ -37,7 +37,7 @@ pub struct Settings {
     pub sentinel_login: (String, String),
     /// How many shards a new store has, and an existing one must have.
     pub shards: u16,
-    /// Longest wait for a connection and for an answer; a call ends after twice that.
+    /// Longest wait for a connection and for an answer; a call that may write ends after twice that.
     pub limit: Duration,
     /// Most connections to one server.
     pub connections: usize,

@@ -53,7 +53,7 @@ impl Presence for Redis {
         let shard = self.shards.first();
         let all = cmd("HGETALL").arg(shard.key(WORKERS)).take();
         let read = vec![(shard, cmd("TIME")), (shard, all)];
-        let [time, kept] = <[Value; 2]>::try_from(self.nodes.ask_all(read).await?)
+        let [time, kept] = <[Value; 2]>::try_from(self.nodes.read_all(read).await?)
             .map_err(|_| unreadable("half an answer"))?;
         let time = FromRedisValue::from_redis_value(time).map_err(unreadable)?;
         let kept: BTreeMap<String, String> =

@@ -66,7 +66,7 @@ impl Redis {
         for item in &running {
             read.arg(shard.progress(id, *item));
         }
-        let kept: Vec<Option<String>> = self.nodes.ask(shard, read).await?;
+        let kept: Vec<Option<String>> = self.nodes.read(shard, read).await?;
         let progress = |(item, kept): (u8, Option<String>)| {
             let kept = kept?;
             let (percent, step) = kept.split_once(' ')?;

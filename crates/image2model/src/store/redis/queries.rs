@@ -22,16 +22,22 @@ impl Redis {
 
     /// In one round trip to each server, in the order asked.
     pub(super) async fn many(&self, ids: &[JobId]) -> Result<Vec<Option<Job>>, StoreError> {
+        self.each(ids).await?.into_iter().collect()
+    }
+
+    /// As [`many`](Self::many), each for itself: one that is damaged is an error.
+    async fn each(
+        &self,
+        ids: &[JobId],
+    ) -> Result<Vec<Result<Option<Job>, StoreError>>, StoreError> {
         let read = ids.iter().map(|id| {
             let shard = self.shards.of(*id);
             (shard, cmd("HGET").arg(shard.job(*id)).arg("job").take())
         });
-        let records: Vec<Option<Vec<u8>>> = self.nodes.ask_all(read.collect()).await?;
+        let records: Vec<Option<Vec<u8>>> = self.nodes.read_all(read.collect()).await?;
         let parse = |record: Vec<u8>| record::read(&record);
-        records
-            .into_iter()
-            .map(|record| record.map(parse).transpose())
-            .collect()
+        let each = records.into_iter();
+        Ok(each.map(|record| record.map(parse).transpose()).collect())
     }
 
     /// Read with its job, at one moment.
@@ -57,8 +63,9 @@ impl Redis {
         });
         let ids: Vec<_> = found.into_iter().map(|(_, id)| id).collect();
         // One that was removed since, or has vanished, is not there any more.
-        let jobs = self.many(&ids).await?;
-        let gone = ids.iter().zip(&jobs).filter(|(_, job)| job.is_none());
+        let jobs = self.each(&ids).await?;
+        let gone = ids.iter().zip(&jobs);
+        let gone = gone.filter(|(_, job)| matches!(job, Ok(None)));
         let forget = gone.map(|(id, _)| {
             let shard = self.shards.of(*id);
             let mut forget = cmd("ZREM");
@@ -67,13 +74,17 @@ impl Redis {
                 forget.arg(shard.owner(owner)).arg(id.to_string()).take(),
             )
         });
-        self.nodes.ask_all::<()>(forget.collect()).await?;
-        let jobs = jobs.into_iter().flatten().collect();
+        self.nodes.read_all::<()>(forget.collect()).await?;
+        let readable = ids.iter().zip(jobs).filter_map(|(id, job)| {
+            job.inspect_err(|error| tracing::error!(job = %id, %error, "left out of a list"))
+                .ok()?
+        });
+        let jobs = readable.collect();
         Ok(Page { jobs, next })
     }
 
-    /// Takes a job that has vanished by itself off the list of those to be removed.
-    pub(super) async fn forget_vanished(&self, id: JobId) -> Result<(), StoreError> {
+    /// Takes a job off the list of those to be removed, because it has vanished by itself or cannot be read.
+    pub(super) async fn forget_ended(&self, id: JobId) -> Result<(), StoreError> {
         let shard = self.shards.of(id);
         let mut forget = cmd("ZREM");
         forget.arg(shard.key("ended")).arg(id.to_string());
@@ -101,7 +112,7 @@ impl Redis {
             );
             read.push((shard, newest(&key, &from, "-inf", Some(limit))));
         }
-        let parts: Vec<Vec<(String, f64)>> = self.nodes.ask_all(read).await?;
+        let parts: Vec<Vec<(String, f64)>> = self.nodes.read_all(read).await?;
         let mut found = Vec::new();
         for (id, created) in parts.into_iter().flatten() {
             let job = (Timestamp(created as i64), id.parse().map_err(unreadable)?);
@@ -141,11 +152,13 @@ impl Redis {
         let mut ids: Vec<_> = keys.iter().map(|(id, _)| *id).collect();
         ids.sort_unstable();
         ids.dedup();
-        let jobs = self.many(&ids).await?;
+        let jobs = self.each(&ids).await?;
         let jobs: BTreeMap<_, _> = ids.into_iter().zip(jobs).collect();
-        let named = |(id, key): &(JobId, String)| {
-            let job = jobs.get(id).and_then(Option::as_ref);
-            job.is_some_and(|job| job.artifact_keys().any(|known| known == key))
+        let named = |(id, key): &(JobId, String)| match jobs.get(id) {
+            Some(Ok(Some(job))) => job.artifact_keys().any(|known| known == key),
+            // A record that cannot be read may name it.
+            Some(Err(_)) => true,
+            Some(Ok(None)) | None => false,
         };
         Ok(keys.iter().map(named).collect())
     }

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use redis::{FromRedisValue, Value, cmd};
+use redis::{Cmd, FromRedisValue, Value, cmd};
 
 use super::{
     Redis,
@@ -12,7 +12,7 @@ use super::{
     unreadable,
 };
 use crate::{
-    job::{Lane, Queue, Task, TaskId, Timestamp},
+    job::{Lane, Queue, Task, TaskId, TaskState, Timestamp},
     store::{Depth, StoreError},
 };
 
@@ -27,16 +27,31 @@ pub(super) struct Seen {
 impl Redis {
     /// Where tasks may be, of shards that can be reached.
     pub(super) async fn seen(&self) -> Result<Vec<Seen>, StoreError> {
+        let lanes = self.nodes.ask_reachable(self.lanes_and_times()).await?;
+        self.seen_in(lanes)
+    }
+
+    /// Where tasks may be.
+    ///
+    /// # Errors
+    /// Some shard does not say.
+    pub(super) async fn seen_of_all(&self) -> Result<Vec<Seen>, StoreError> {
+        let lanes: Vec<Value> = self.nodes.read_all(self.lanes_and_times()).await?;
+        self.seen_in(lanes.into_iter().map(Some).collect())
+    }
+
+    /// Asks each shard for its lanes, and then each for its time.
+    fn lanes_and_times(&self) -> Vec<(Shard, Cmd)> {
         let lanes = self.shards.all().map(|shard| {
             let mut lanes = cmd("SMEMBERS");
             lanes.arg(shard.key("lanes"));
             (shard, lanes)
         });
         let times = self.shards.all().map(|shard| (shard, cmd("TIME")));
-        let mut lanes: Vec<Option<Value>> = self
-            .nodes
-            .ask_reachable(lanes.chain(times).collect())
-            .await?;
+        lanes.chain(times).collect()
+    }
+
+    fn seen_in(&self, mut lanes: Vec<Option<Value>>) -> Result<Vec<Seen>, StoreError> {
         let times = lanes.split_off(lanes.len() / 2);
         let mut seen = Vec::new();
         for ((shard, lanes), time) in self.shards.all().zip(lanes).zip(times) {
@@ -110,7 +125,7 @@ impl Redis {
         let (shard, name) = (self.shards.of(id.job), id.to_string());
         let field = |key: &str| (shard, cmd("HGET").arg(shard.key(key)).arg(&name).take());
         let read = vec![field("tasks"), field("places")];
-        let answers: Vec<Option<String>> = self.nodes.ask_all(read).await?;
+        let answers: Vec<Option<String>> = self.nodes.read_all(read).await?;
         let [Some(record), Some(place)] = answers.as_slice() else {
             return Ok(None);
         };
@@ -119,7 +134,7 @@ impl Redis {
         let mut rank = cmd("ZRANK");
         rank.arg(shard.lane("ready", task.queue, &task.lane))
             .arg(format!("{place} {name}"));
-        let rank: Option<u64> = self.nodes.ask(shard, rank).await?;
+        let rank: Option<u64> = self.nodes.read(shard, rank).await?;
         Ok(rank.map(|rank| rank * u64::from(self.shards.0)))
     }
 
@@ -155,12 +170,25 @@ impl Redis {
         let read = found
             .iter()
             .map(|(_, shard, id)| (*shard, cmd("HGET").arg(shard.key("tasks")).arg(id).take()));
-        let records: Vec<Option<String>> = self.nodes.ask_all(read.collect()).await?;
-        records
+        let records: Vec<Option<String>> = self.nodes.read_all(read.collect()).await?;
+        let dead = found
             .iter()
-            .flatten()
-            .map(|record| task(record, None))
-            .collect()
+            .zip(records)
+            .filter_map(|((at, _, id), record)| {
+                let read = task(&record?, None);
+                let read = read.inspect_err(|error| tracing::error!(task = id, %error, "left out"));
+                let mut task = read.ok()?;
+                // One that was set aside is dead, though nothing could be written with its job.
+                if !matches!(task.state, TaskState::Dead { .. }) {
+                    task.state = TaskState::Dead {
+                        at: Timestamp(*at),
+                        code: "damaged".to_owned(),
+                        message: "the job's record cannot be read".to_owned(),
+                    };
+                }
+                Some(task)
+            });
+        Ok(dead.collect())
     }
 }
 

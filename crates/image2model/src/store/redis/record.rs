@@ -59,7 +59,7 @@ mod tests {
             &MAGIC,
             &[&MAGIC[..], b"nonsense"].concat(),
         ] {
-            assert!(matches!(read(nonsense), Err(StoreError::Unavailable(_))));
+            assert!(matches!(read(nonsense), Err(StoreError::Damaged(_))));
         }
     }
 }

@@ -152,17 +152,27 @@ impl Redis {
         (now, leased, jobs): Answer,
     ) -> Result<Vec<Reserved>, StoreError> {
         self.known.hear(shard, Timestamp(now));
-        let tasks: Vec<_> = leased
-            .iter()
-            .map(|(record, lease)| task(record, Some(lease)))
-            .collect::<Result<_, _>>()?;
-        let leases = tasks.iter().zip(leased.iter().map(|(_, lease)| lease));
+        let (mut tasks, mut as_written) = (Vec::new(), Vec::new());
+        for (record, lease) in &leased {
+            match task(record.as_deref().unwrap_or_default(), Some(lease)) {
+                Ok(task) => {
+                    tasks.push(task);
+                    as_written.push(lease);
+                }
+                // Its lease lapses, and then it is set aside.
+                Err(error) => tracing::error!(%error, "a task cannot be handed out"),
+            }
+        }
+        let leases = tasks.iter().zip(as_written);
         for task in &tasks {
             // As it was known it had the task among the ready ones.
             self.known.take(task.id.job);
         }
         for job in jobs {
-            self.known.keep(loaded(shard, job, &leases)?);
+            // Whoever decides on one that cannot be read finds out.
+            if let Ok(loaded) = loaded(shard, job, &leases) {
+                self.known.keep(loaded);
+            }
         }
         tasks.into_iter().map(reserved).collect()
     }
@@ -173,7 +183,7 @@ impl Redis {
 type Share<'a> = (Shard, usize, &'a [JobId]);
 
 /// The time, record and lease of each task, and the jobs.
-type Answer = (i64, Vec<(String, String)>, Vec<JobRead>);
+type Answer = (i64, Vec<(Option<String>, String)>, Vec<JobRead>);
 
 /// A job's version and record, and id, record and lease of each task; the last two are left out of those handed out.
 type JobRead = (String, Vec<u8>, Vec<TaskRead>);

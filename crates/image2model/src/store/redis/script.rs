@@ -18,6 +18,7 @@ pub(super) struct Scripts {
     pub(super) admit: Script,
     pub(super) note_used: Script,
     pub(super) add_secret: Script,
+    pub(super) set_aside: Script,
 }
 
 pub(super) struct Script {
@@ -46,6 +47,7 @@ impl Default for Scripts {
             admit: Script::new(include_str!("scripts/admit.lua")),
             note_used: Script::new(include_str!("scripts/note_used.lua")),
             add_secret: Script::new(include_str!("scripts/add_secret.lua")),
+            set_aside: Script::new(include_str!("scripts/set_aside.lua")),
         }
     }
 }
@@ -65,6 +67,7 @@ impl Scripts {
             &self.admit,
             &self.note_used,
             &self.add_secret,
+            &self.set_aside,
         ];
         let load = |script: &Script| {
             let mut load = cmd("SCRIPT");

@@ -24,7 +24,7 @@ impl Redis {
         }
         loop {
             let (due, full) = self.due(&seen).await?;
-            let swept = self.sweep_jobs(due).await?;
+            let swept = self.sweep_jobs(due, &seen).await?;
             all.promoted += swept.promoted;
             all.expired_leases += swept.expired_leases;
             all.poisoned += swept.poisoned;
@@ -60,18 +60,26 @@ impl Redis {
         let full = parts.iter().any(|part| part.len() == CHUNK);
         let mut jobs: BTreeMap<JobId, Vec<TaskId>> = BTreeMap::new();
         for name in parts.iter().flatten() {
-            let id: TaskId = name.parse().map_err(super::unreadable)?;
-            jobs.entry(id.job).or_default().push(id);
+            match name.parse::<TaskId>() {
+                Ok(id) => jobs.entry(id.job).or_default().push(id),
+                Err(error) => tracing::error!(name, %error, "no task has such a name"),
+            }
         }
         Ok((jobs, full))
     }
 
     /// One that fails does not keep the others from their turn.
-    async fn sweep_jobs(&self, due: BTreeMap<JobId, Vec<TaskId>>) -> Result<Swept, StoreError> {
+    async fn sweep_jobs(
+        &self,
+        due: BTreeMap<JobId, Vec<TaskId>>,
+        seen: &[Seen],
+    ) -> Result<Swept, StoreError> {
         let due: Vec<_> = due.into_iter().collect();
         let (mut all, mut failed) = (Swept::default(), None);
         for some in due.chunks(AT_ONCE) {
-            let calls = some.iter().map(|(id, tasks)| self.sweep_job(*id, tasks));
+            let calls = some
+                .iter()
+                .map(|(id, tasks)| self.sweep_job(*id, tasks, seen));
             for swept in futures::future::join_all(calls).await {
                 match swept {
                     Ok(swept) => {
@@ -86,14 +94,50 @@ impl Redis {
         failed.map_or(Ok(all), Err)
     }
 
-    async fn sweep_job(&self, id: JobId, tasks: &[TaskId]) -> Result<Swept, StoreError> {
+    async fn sweep_job(
+        &self,
+        id: JobId,
+        tasks: &[TaskId],
+        seen: &[Seen],
+    ) -> Result<Swept, StoreError> {
         let items: Vec<_> = tasks
             .iter()
             .filter_map(|task| task.work.generated())
             .collect();
-        self.transact_with(id, &items, Writing::OneOfMany, |entry, now| {
+        let swept = self.transact_with(id, &items, Writing::OneOfMany, |entry, now| {
             transitions::sweep(entry, tasks, &self.retry, now)
-        })
-        .await
+        });
+        match swept.await {
+            Err(error @ StoreError::Damaged(_)) => {
+                tracing::error!(job = %id, %error, "the tasks of a job are set aside as dead");
+                self.set_aside(id, tasks, seen).await
+            }
+            swept => swept,
+        }
+    }
+
+    /// Lays tasks whose job cannot be read among the dead ones, so that they are not due for ever.
+    async fn set_aside(
+        &self,
+        id: JobId,
+        tasks: &[TaskId],
+        seen: &[Seen],
+    ) -> Result<Swept, StoreError> {
+        let shard = self.shards.of(id);
+        let mut swept = Swept::default();
+        for seen in seen.iter().filter(|seen| seen.shard == shard) {
+            let mut set_aside = self.scripts.set_aside.call();
+            set_aside.key(shard.key("leases"));
+            for set in ["delayed", "leased", "dead"] {
+                set_aside.key(shard.lane(set, seen.queue, &seen.lane));
+            }
+            set_aside.arg(seen.now.0);
+            for task in tasks {
+                set_aside.arg(task.to_string());
+            }
+            let moved: u64 = self.nodes.ask_if_there(shard, set_aside.cmd()).await?;
+            swept.poisoned += moved;
+        }
+        Ok(swept)
     }
 }

@@ -19,8 +19,8 @@ pub(crate) use hearing::{Heard, Told, hear_out, is_for_now};
 pub(crate) use nginx::Nginx;
 pub(crate) use pictures::{jpeg, tiny};
 pub(crate) use redis::{
-    Certificates, ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually,
-    free_port,
+    Certificates, ClusterFleet, ClusterShape, Frozen, RealServer, SentinelFleet, SentinelShape,
+    eventually, free_port,
 };
 pub(crate) use s3::S3Server;
 pub(crate) use server::{Server, command, refusal, role, wrapped};

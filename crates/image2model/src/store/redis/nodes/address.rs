@@ -1,9 +1,19 @@
 //! What `store.url` names: one server, the sentinels of some masters, or a cluster.
 
+use std::time::Duration;
+
 use redis::{
     Client, ClientTlsConfig, ConnectionAddr, ConnectionInfo, IntoConnectionInfo,
-    RedisConnectionInfo, RedisResult, TlsCertificates, io::tcp::TcpSettings,
+    RedisConnectionInfo, RedisResult, TlsCertificates,
+    io::tcp::{TcpSettings, socket2::TcpKeepalive},
 };
+
+/// After so long without a byte a connection is probed, and so often from then on.
+const QUIET: Duration = Duration::from_secs(4);
+const PROBED_EVERY: Duration = Duration::from_secs(1);
+/// A connection ends whose other side's system has not confirmed what was sent or probed for so long.
+#[cfg(target_os = "linux")]
+const UNCONFIRMED: Duration = Duration::from_secs(6);
 
 /// A host and its port.
 pub(super) type Place = (String, u16);
@@ -161,16 +171,14 @@ impl Address {
     }
 
     fn info(&self, addr: ConnectionAddr) -> RedisResult<ConnectionInfo> {
-        let settings = TcpSettings::default().set_nodelay(true);
-        Ok(addr.into_connection_info()?.set_tcp_settings(settings))
+        Ok(addr.into_connection_info()?.set_tcp_settings(manners()))
     }
 
     fn open(&self, info: ConnectionInfo) -> RedisResult<Client> {
         let Some(certificates) = &self.certificates else {
             return Client::open(info);
         };
-        // Whoever comes first sets what the whole process uses; that it is set already is no error.
-        drop(rustls::crypto::ring::default_provider().install_default());
+        crate::tls::install_provider();
         let client = certificates.client.clone();
         let certificates = TlsCertificates {
             client_tls: client.map(|(client_cert, client_key)| ClientTlsConfig {
@@ -181,6 +189,20 @@ impl Address {
         };
         Client::build_with_tls(info, certificates)
     }
+}
+
+/// A host that went without a word is noticed also by those who only wait for news of it.
+fn manners() -> TcpSettings {
+    let keepalive = TcpKeepalive::new()
+        .with_time(QUIET)
+        .with_interval(PROBED_EVERY);
+    let settings = TcpSettings::default()
+        .set_nodelay(true)
+        .set_keepalive(keepalive);
+    // On other systems the number of lost probes ends a connection.
+    #[cfg(target_os = "linux")]
+    let settings = settings.set_user_timeout(UNCONFIRMED);
+    settings
 }
 
 fn login_of((user, password): &(String, String)) -> RedisConnectionInfo {

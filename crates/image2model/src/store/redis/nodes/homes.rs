@@ -61,6 +61,15 @@ impl Homes {
             && first.is_some_and(|first| nodes.all(|node| Arc::ptr_eq(node, first)))
     }
 
+    /// Whether others have all shards that `node` had by `before`.
+    pub(super) fn replaces(&self, node: &Arc<Node>, before: &Self) -> bool {
+        let mut had = before
+            .shards
+            .iter()
+            .filter(|(_, home)| Arc::ptr_eq(home, node));
+        had.all(|(shard, _)| self.of(*shard).is_some_and(|home| !Arc::ptr_eq(home, node)))
+    }
+
     /// Whether all shards lie where they did.
     pub(super) fn are(&self, other: &Self) -> bool {
         let place = |(shard, node): (&Shard, &Arc<Node>)| (*shard, Arc::as_ptr(node));

@@ -7,7 +7,7 @@ use std::{
 };
 
 use redis::{
-    AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult,
+    Arg, AsyncConnectionConfig, Client, Cmd, ErrorKind, Pipeline, RedisError, RedisResult,
     ServerErrorKind, Value, aio::MultiplexedConnection, cmd,
 };
 use tokio::{
@@ -19,6 +19,9 @@ use super::super::script::Scripts;
 
 /// How long a server that did not answer is passed over by those who can do without it.
 const PASSED_OVER: Duration = Duration::from_secs(1);
+
+/// Before a command for a shard that the server is just being given.
+pub(super) const ASKING: &str = "ASKING";
 
 /// How a server is spoken to.
 #[derive(Clone)]
@@ -87,7 +90,8 @@ impl Node {
         sent
     }
 
-    /// A write that returns when so many replicas have it. It must be one that can be repeated.
+    /// A write that returns when so many replicas have it. It must be one that can be repeated. With `asking`, the
+    /// server is just being given the shard.
     ///
     /// # Errors
     /// [`Unconfirmed`] says how many have it where those are fewer; the write stays.
@@ -95,13 +99,16 @@ impl Node {
         &self,
         command: &Cmd,
         acks: Acks,
+        asking: bool,
     ) -> RedisResult<Result<Value, Unconfirmed>> {
         let _place = timeout(self.manners.limit, self.places.acquire())
             .await
             .map_err(|_| busy())?;
-        let sent = self.send_alone(command, acks).await;
+        let sent = self.send_alone(command, acks, asking).await;
         self.note(sent.as_ref().err());
-        let [answer, count] = <[_; 2]>::try_from(sent?).map_err(|_| silent())?;
+        let mut sent = sent?;
+        let [answer, count] =
+            <[_; 2]>::try_from(sent.split_off(usize::from(asking))).map_err(|_| silent())?;
         let answer = answer?;
         let count: usize = redis::from_redis_value(count?)?;
         Ok(if count < acks.replicas {
@@ -142,8 +149,13 @@ impl Node {
         sent
     }
 
-    /// The answers to a command and to the wait for replicas, on a connection of its own.
-    async fn send_alone(&self, command: &Cmd, acks: Acks) -> RedisResult<Vec<RedisResult<Value>>> {
+    /// The answers to a command and to the wait for replicas, on a connection of its own; to `ASKING` before them.
+    async fn send_alone(
+        &self,
+        command: &Cmd,
+        acks: Acks,
+        asking: bool,
+    ) -> RedisResult<Vec<RedisResult<Value>>> {
         let kept = self.kept().pop();
         let mut connection = match kept {
             Some(kept) => kept,
@@ -152,7 +164,10 @@ impl Node {
         let mut wait = cmd("WAIT");
         wait.arg(acks.replicas)
             .arg(u64::try_from(acks.timeout.as_millis()).unwrap_or(u64::MAX));
-        let sent = send_over(&mut connection, &[command, &wait], &self.manners.scripts).await;
+        let ask = cmd(ASKING);
+        let all = [&ask, command, &wait];
+        let asked = all.get(usize::from(!asking)..).unwrap_or_default();
+        let sent = send_over(&mut connection, asked, &self.manners.scripts).await;
         // What broke one connection broke the others: each would cost a try of its own.
         let sent = sent.inspect_err(|_| self.kept().clear())?;
         if !sent
@@ -224,7 +239,12 @@ async fn send_over(
     let unknown = answers
         .iter()
         .position(|answer| answer.as_ref().is_err_and(is_no_script));
-    if let Some(first) = unknown {
+    if let Some(unknown) = unknown {
+        // What follows on ASKING needs it again.
+        let first = match unknown.checked_sub(1).and_then(|at| commands.get(at)) {
+            Some(before) if is_asking(before) => unknown - 1,
+            _ => unknown,
+        };
         let loads = scripts.loads();
         let loaded = pass(connection, &loads.iter().collect::<Vec<_>>()).await?;
         // One that may not load them is told so, and not that there is no such script.
@@ -249,6 +269,11 @@ async fn pass(
 
 fn is_no_script(error: &RedisError) -> bool {
     error.kind() == ErrorKind::Server(ServerErrorKind::NoScript)
+}
+
+fn is_asking(command: &Cmd) -> bool {
+    let name = command.args_iter().next();
+    matches!(name, Some(Arg::Simple(name)) if name == ASKING.as_bytes())
 }
 
 /// It was a primary, and is none any more.

@@ -4,8 +4,10 @@ pub(crate) mod real;
 
 mod acks;
 mod bulk;
+mod damaged;
 mod failing;
 mod fleets;
+mod refusing;
 mod standing;
 mod uncovered;
 mod vanishing;
@@ -79,6 +81,11 @@ fn ask<T: redis::FromRedisValue>(server: &RealServer, command: &[&str]) -> T {
 
 async fn opened(server: &RealServer, shards: u16) -> Store {
     open(settings(server, shards)).await.unwrap()
+}
+
+async fn opened_at(url: &str) -> Store {
+    let settings = Settings::new(url, RetryPolicy::default());
+    open(settings).await.unwrap()
 }
 
 fn new_job(items: usize) -> NewJob {

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 pub(crate) use certificates::Certificates;
 pub(crate) use cluster::{ClusterFleet, ClusterShape};
-pub(crate) use process::free_port;
+pub(crate) use process::{Frozen, free_port};
 pub(crate) use sentinel::{SentinelFleet, SentinelShape};
 pub(crate) use single::RealServer;
 
