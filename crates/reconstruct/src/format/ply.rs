@@ -1,4 +1,4 @@
-//! Binary little-endian PLY: welded vertices with normals and colours out of the texture; metres, y up.
+//! Binary little-endian PLY: welded vertices with normals and the colours that they show; metres, y up.
 
 use super::weld::weld;
 use crate::{
@@ -13,10 +13,10 @@ pub(super) fn write(model: &Model) -> Result<Vec<u8>, Error> {
     let mut sums = vec![Sum::default(); welded.positions.len()];
     for (vertex, place) in welded.of.iter().enumerate() {
         let sum = &mut sums[*place as usize];
-        sum.add(
-            model.normals[vertex],
-            sampler.sample(model.uvs[vertex], lod),
-        );
+        let shown = sampler.sample(model.uvs[vertex], lod);
+        let own = model.colours.get(vertex).copied().unwrap_or([1.0; 3]);
+        let colour = std::array::from_fn(|c| shown[c] * own[c]);
+        sum.add(model.normals[vertex], colour);
     }
 
     let mut out = header(sums.len(), model.triangles.len()).into_bytes();

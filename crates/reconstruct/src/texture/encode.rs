@@ -53,6 +53,7 @@ pub(super) fn texture(rgb: &[u8], width: u32, height: u32, flat: bool) -> Result
         media_type,
         width,
         height,
+        repeats: false,
         bytes,
     })
 }
