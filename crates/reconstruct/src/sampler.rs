@@ -142,6 +142,19 @@ impl Level {
     }
 }
 
+/// Mean length of edges in texels of a texture of that size, at least 1: a vertex speaks for that much of it.
+pub(crate) fn texels_per_edge(
+    [width, height]: [f32; 2],
+    edges: impl Iterator<Item = [[f32; 2]; 2]>,
+) -> f32 {
+    let (mut sum, mut count) = (0.0_f64, 0);
+    for [a, b] in edges {
+        sum += f64::from(((a[0] - b[0]) * width).hypot((a[1] - b[1]) * height));
+        count += 1;
+    }
+    (sum / f64::from(count.max(1))).max(1.0) as f32
+}
+
 /// Linear light, 0 to 1, of an 8-bit sRGB value (IEC 61966-2-1).
 pub(crate) fn to_linear(value: u8) -> f32 {
     let v = f32::from(value) / 255.0;
