@@ -34,7 +34,8 @@ pub(super) fn triangulate<E>(
             turn(a, b, c) > 0.0 && !others.into_iter().any(|k| inside(flat[*k], [a, b, c]))
         };
         // A polygon that crosses itself has no ear at times: then any corner goes.
-        let ear = (0..count).find(is_ear).unwrap_or(0);
+        let mut from_second = (1..=count).map(|i| i % count);
+        let ear = from_second.find(is_ear).unwrap_or(1);
         emit(around(ear))?;
         left.remove(ear);
     }
