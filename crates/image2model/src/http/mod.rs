@@ -37,6 +37,7 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
 };
 
+use self::form::Intake;
 use crate::service::Service;
 
 pub use serve::{Surface, serve};
@@ -44,9 +45,12 @@ pub use serve::{Surface, serve};
 /// All routes over `service`. Serve it with the clients' addresses
 /// (`into_make_service_with_connect_info::<SocketAddr>()`): they are the flows of fair queueing.
 pub fn router(service: Service) -> Router {
-    let upload_limit = DefaultBodyLimit::max(form::body_limit(&service.config.upload));
+    let limit = |intake: Intake| DefaultBodyLimit::max(intake.body_limit(&service.config.upload));
     let pace = from_fn_with_state(service.clone(), pace::keep);
-    let upload = post(upload::create).layer(upload_limit).layer(pace);
+    let upload = post(upload::create).layer(limit(Intake::Pictures));
+    let upload = upload.layer(pace.clone());
+    let convert = post(models::convert).layer(limit(Intake::Meshes));
+    let convert = convert.layer(pace);
 
     let api = Router::new()
         .route("/health", get(health::basic))
@@ -60,6 +64,7 @@ pub fn router(service: Service) -> Router {
         .route("/upload/status/{file_id}", get(upload::file_status))
         .route("/upload/batch/{batch_id}/status", get(upload::batch_status))
         .route("/models/available", get(models::available))
+        .route("/models/convert", convert)
         .route("/models/download/{job_id}", get(models::download))
         .route("/status/{task_id}", get(status::task))
         .route("/status/tasks/{task_id}", get(status::task))

@@ -18,7 +18,8 @@ use crate::{
 use super::{
     caller::{item_id, job_id},
     error::Problem,
-    form, render,
+    form::{self, Intake},
+    render,
 };
 
 /// Time for a refused client to finish sending, so that it reads the answer instead of a broken connection.
@@ -36,14 +37,25 @@ pub(super) async fn create(
             "files is missing: send multipart/form-data with a part named files for each image.";
         Problem::field("files", message, "missing")
     })?;
-    let key = idempotency_key(&headers)?;
+    accept(service, caller, &headers, multipart, Intake::Pictures).await
+}
+
+/// Takes files in and answers with the job that they have become.
+pub(super) async fn accept(
+    service: Service,
+    caller: Caller,
+    headers: &HeaderMap,
+    multipart: Multipart,
+    intake: Intake,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(headers)?;
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
-    let work = take_in(service.clone(), caller, key, multipart);
+    let work = take_in(service.clone(), caller, key, multipart, intake);
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "taking in an upload failed");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
     })??;
-    if render::prefers_page(&headers) {
+    if render::prefers_page(headers) {
         let place = [(header::LOCATION, format!("/job/{}", job.id))];
         return Ok((StatusCode::SEE_OTHER, place).into_response());
     }
@@ -55,9 +67,17 @@ async fn take_in(
     caller: Caller,
     key: Option<String>,
     mut multipart: Multipart,
+    intake: Intake,
 ) -> Result<Job, Problem> {
     let mut submission = service.begin(caller, key.as_deref()).await?;
-    match form::read(&service.config.upload, &mut submission, &mut multipart).await {
+    match form::read(
+        intake,
+        &service.config.upload,
+        &mut submission,
+        &mut multipart,
+    )
+    .await
+    {
         Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
         Err(problem) => {
             submission.discard().await;
