@@ -5,6 +5,7 @@
 mod architecture;
 mod balancer;
 mod chaos;
+mod conversion;
 mod convert;
 mod disk;
 mod failover;

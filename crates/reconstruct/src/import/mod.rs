@@ -29,6 +29,7 @@ mod text;
 use self::soup::Soup;
 use crate::{
     Bounds, Error, Model, Observer, OptionError, Step, Warning,
+    image::is_picture,
     options::{MIN_FACE_LIMIT, Options},
 };
 
@@ -78,7 +79,10 @@ impl Source {
     /// The format that the bytes are in, by what they begin with and how long they are.
     #[must_use]
     pub fn of(bytes: &[u8]) -> Option<Self> {
-        if bytes.starts_with(b"glTF") {
+        // STL begins with anything at all, so what is known to be something else comes first.
+        if is_picture(bytes) {
+            None
+        } else if bytes.starts_with(b"glTF") {
             Some(Self::Glb)
         } else if bytes.starts_with(b"ply\n") || bytes.starts_with(b"ply\r\n") {
             Some(Self::Ply)
