@@ -35,6 +35,21 @@ pub enum Error {
     /// The person's own mask cannot be used.
     #[error("the mask cannot be used: {0}")]
     Mask(String),
+    /// The bytes are none of the mesh formats that are read.
+    #[error("not a GLB, OBJ, STL or PLY mesh (the content counts, not the name)")]
+    UnknownMesh,
+    /// The bytes claim to be a mesh but do not make sense.
+    #[error("the {format} mesh cannot be read: {detail}")]
+    MeshFile {
+        format: &'static str,
+        detail: String,
+    },
+    /// A mesh is made in a way that is not read.
+    #[error("the {format} mesh needs {what}, which is not read")]
+    Unsupported { format: &'static str, what: String },
+    /// A mesh of points and lines, or of faces without area, or of nothing.
+    #[error("the {0} mesh has no faces")]
+    NoFaces(&'static str),
     /// A stored model cannot be read back.
     #[error("the stored model cannot be read: {0}")]
     Model(String),
@@ -58,6 +73,10 @@ impl Error {
             Self::TooSmall { .. } => "too_small",
             Self::NoContent(_) => "no_content",
             Self::Mask(_) => "mask",
+            Self::UnknownMesh => "unknown_format",
+            Self::MeshFile { .. } => "damaged",
+            Self::Unsupported { .. } => "unsupported",
+            Self::NoFaces(_) => "no_faces",
             Self::Model(_) => "model",
             Self::Mesh(_) => "mesh",
             Self::Cancelled(_) => "cancelled",

@@ -93,6 +93,7 @@ fn stripes(width: u32, height: u32) -> Texture {
         media_type: "image/png",
         width,
         height,
+        repeats: false,
         bytes,
     }
 }
@@ -102,6 +103,7 @@ fn empty(texture: Texture) -> Model {
         positions: Vec::new(),
         normals: Vec::new(),
         uvs: Vec::new(),
+        colours: Vec::new(),
         triangles: Vec::new(),
         texture,
         warnings: Vec::new(),

@@ -10,13 +10,15 @@
 //! beforehand how much memory that takes.
 //!
 //! Data runs through `pipeline.rs` in one direction: bytes → [`image::Picture`] → [`segment::Matte`] →
-//! [`shape`] → [`mesh::Mesh`] → [`texture`] → [`Model`] → [`mod@format`] or [`preview`].
+//! [`shape`] → [`mesh::Mesh`] → [`texture`] → [`Model`] → [`mod@format`] or [`preview`]. [`mod@import`] is the other way
+//! to a [`Model`]: from a mesh that somebody else made.
 
 mod error;
 #[cfg(test)]
 mod fixtures;
 pub mod format;
 pub mod image;
+pub mod import;
 mod memory;
 pub mod mesh;
 mod model;

@@ -1,7 +1,7 @@
 use std::fmt;
 
-/// A finished model, ready to be written: metres, y up, front towards +z, the photo's left on -x,
-/// origin at the bottom centre of the bounding box.
+/// A finished model, ready to be written: metres, y up, front towards +z. One made of a picture has the photo's
+/// left on -x and its origin at the bottom centre of the bounding box; one that was read stays where it was.
 ///
 /// `positions`, `normals` and `uvs` have equal length; a vertex of the closed surface appears several
 /// times, with bit-equal position, where its UV or normal differs. `uvs` have their origin in the
@@ -11,6 +11,8 @@ pub struct Model {
     pub positions: Vec<[f32; 3]>,
     pub normals: Vec<[f32; 3]>,
     pub uvs: Vec<[f32; 2]>,
+    /// Per vertex, in linear light: what the texture's colour is multiplied by. Empty where that is white throughout.
+    pub colours: Vec<[f32; 3]>,
     /// Counter-clockwise seen from outside.
     pub triangles: Vec<[u32; 3]>,
     pub texture: Texture,
@@ -26,6 +28,8 @@ pub struct Texture {
     pub media_type: &'static str,
     pub width: u32,
     pub height: u32,
+    /// Whether it goes on beyond 0 to 1 as a pattern, instead of ending with its edge's colour.
+    pub repeats: bool,
     pub bytes: Vec<u8>,
 }
 
@@ -76,6 +80,24 @@ pub enum Warning {
     FaceLimitRaised { asked: u32 },
     /// A border was asked for, but a relief that is cut out has none.
     BorderLeftOut,
+    /// Edges of a mesh that was read lie on one face only.
+    NotClosed { edges: u32 },
+    /// Edges of a mesh that was read lie on more than two faces, or two faces run along one the same way.
+    NotManifold { edges: u32 },
+    /// Vertices of a mesh that was read join parts that touch only there.
+    Pinched { vertices: u32 },
+    /// The faces of a closed mesh look inwards.
+    InsideOut,
+    /// Faces without area were left out.
+    FlatFacesLeftOut { faces: u32 },
+    /// A texture cannot be used, so its faces wear their plain colour.
+    TextureLeftOut,
+    /// What a texture showed is kept at the vertices only.
+    TextureOnVertices,
+    /// Maps and colours besides a material's base colour were left out.
+    MaterialReduced,
+    /// No way leads to the face limit that keeps a surface.
+    FaceLimitMissed { faces: u32 },
 }
 
 impl Warning {
@@ -87,7 +109,58 @@ impl Warning {
             Self::FirstFrame => "first_frame",
             Self::FaceLimitRaised { .. } => "face_limit_raised",
             Self::BorderLeftOut => "border_left_out",
+            Self::NotClosed { .. } => "not_closed",
+            Self::NotManifold { .. } => "not_manifold",
+            Self::Pinched { .. } => "pinched",
+            Self::InsideOut => "inside_out",
+            Self::FlatFacesLeftOut { .. } => "flat_faces_left_out",
+            Self::TextureLeftOut => "texture_left_out",
+            Self::TextureOnVertices => "texture_on_vertices",
+            Self::MaterialReduced => "material_reduced",
+            Self::FaceLimitMissed { .. } => "face_limit_missed",
         }
+    }
+
+    /// The number that it speaks of, where there is one.
+    #[must_use]
+    pub fn figure(&self) -> Option<u32> {
+        match *self {
+            Self::FaceLimitRaised { asked: figure }
+            | Self::NotClosed { edges: figure }
+            | Self::NotManifold { edges: figure }
+            | Self::Pinched { vertices: figure }
+            | Self::FlatFacesLeftOut { faces: figure }
+            | Self::FaceLimitMissed { faces: figure } => Some(figure),
+            Self::NoForeground
+            | Self::FirstFrame
+            | Self::BorderLeftOut
+            | Self::InsideOut
+            | Self::TextureLeftOut
+            | Self::TextureOnVertices
+            | Self::MaterialReduced => None,
+        }
+    }
+
+    /// The warning of that [`code`](Self::code) and [`figure`](Self::figure).
+    pub(crate) fn from_parts(code: &str, figure: Option<u32>) -> Option<Self> {
+        let number = figure.unwrap_or_default();
+        [
+            Self::NoForeground,
+            Self::FirstFrame,
+            Self::FaceLimitRaised { asked: number },
+            Self::BorderLeftOut,
+            Self::NotClosed { edges: number },
+            Self::NotManifold { edges: number },
+            Self::Pinched { vertices: number },
+            Self::InsideOut,
+            Self::FlatFacesLeftOut { faces: number },
+            Self::TextureLeftOut,
+            Self::TextureOnVertices,
+            Self::MaterialReduced,
+            Self::FaceLimitMissed { faces: number },
+        ]
+        .into_iter()
+        .find(|warning| warning.code() == code && warning.figure() == figure)
     }
 }
 
@@ -105,6 +178,35 @@ impl fmt::Display for Warning {
             Self::BorderLeftOut => {
                 f.write_str("the relief is cut out along its outline, so border_mm does not apply")
             }
+            Self::NotClosed { edges } => write!(
+                f,
+                "the surface has holes: {edges} edges lie on one face only"
+            ),
+            Self::NotManifold { edges } => write!(
+                f,
+                "{edges} edges lie on more than two faces, or two faces run along one the same way"
+            ),
+            Self::Pinched { vertices } => write!(
+                f,
+                "{vertices} vertices join parts of the surface that touch only there"
+            ),
+            Self::InsideOut => f.write_str("the faces look inwards: the volume they enclose is negative"),
+            Self::FlatFacesLeftOut { faces } => {
+                write!(f, "{faces} faces without area were left out")
+            }
+            Self::TextureLeftOut => f.write_str(
+                "a texture is not in the file or is no sound JPEG or PNG, so its faces wear their plain colour",
+            ),
+            Self::TextureOnVertices => f.write_str(
+                "a texture could not be kept, so its colours are those of the vertices",
+            ),
+            Self::MaterialReduced => {
+                f.write_str("of the materials only the base colours are kept")
+            }
+            Self::FaceLimitMissed { faces } => write!(
+                f,
+                "the surface would be lost below {faces} faces, so it keeps more than were asked for"
+            ),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::{Error, Texture};
 
 /// A decoded texture with its mip levels, the full one first.
 pub(crate) struct Sampler {
+    repeats: bool,
     levels: Vec<Level>,
     linear: [f32; 256],
 }
@@ -45,20 +46,24 @@ impl Sampler {
             height: height as usize,
             texels: picture.into_raw().as_chunks().0.to_vec(),
         };
-        Ok(Self::with_levels(full))
+        Ok(Self::with_levels(full, texture.repeats))
     }
 
-    fn with_levels(full: Level) -> Self {
+    fn with_levels(full: Level, repeats: bool) -> Self {
         let linear = std::array::from_fn(|v| to_linear(v as u8));
         let encode = SrgbTable::new();
         let mut levels = vec![full];
         while let Some(last) = levels.last().filter(|l| l.width > 1 || l.height > 1) {
             levels.push(last.halved(&linear, &encode));
         }
-        Self { levels, linear }
+        Self {
+            repeats,
+            levels,
+            linear,
+        }
     }
 
-    /// Colour at `uv` (origin top left, clamped at the edges), blurred to one texel of `2^lod` texels' side.
+    /// Colour at `uv` (origin top left; beyond the edges as the texture says), blurred to one texel of `2^lod` texels' side.
     pub(crate) fn sample(&self, uv: [f32; 2], lod: f32) -> [f32; 3] {
         let last = self.levels.len() - 1;
         let lod = lod.clamp(0.0, last as f32);
@@ -79,6 +84,7 @@ impl Sampler {
     }
 
     fn bilinear(&self, level: &Level, [u, v]: [f32; 2]) -> [f32; 3] {
+        let neighbours = if self.repeats { around } else { neighbours };
         let (x0, x1, fx) = neighbours(u, level.width);
         let (y0, y1, fy) = neighbours(v, level.height);
         let top = &level.texels[y0 * level.width..][..level.width];
@@ -98,6 +104,14 @@ fn neighbours(t: f32, size: usize) -> (usize, usize, f32) {
     let at = (t * size as f32 - 0.5).clamp(0.0, (size - 1) as f32);
     let first = at as usize;
     (first, (first + 1).min(size - 1), at - first as f32)
+}
+
+/// The same where the last texel lies beside the first.
+fn around(t: f32, size: usize) -> (usize, usize, f32) {
+    let at = (t - t.floor()) * size as f32 - 0.5;
+    let first = at.floor();
+    let texel = |number: f32| (number as isize).rem_euclid(size as isize) as usize;
+    (texel(first), texel(first + 1.0), at - first)
 }
 
 impl Level {
@@ -126,6 +140,19 @@ impl Level {
             texels,
         }
     }
+}
+
+/// Mean length of edges in texels of a texture of that size, at least 1: a vertex speaks for that much of it.
+pub(crate) fn texels_per_edge(
+    [width, height]: [f32; 2],
+    edges: impl Iterator<Item = [[f32; 2]; 2]>,
+) -> f32 {
+    let (mut sum, mut count) = (0.0_f64, 0);
+    for [a, b] in edges {
+        sum += f64::from(((a[0] - b[0]) * width).hypot((a[1] - b[1]) * height));
+        count += 1;
+    }
+    (sum / f64::from(count.max(1))).max(1.0) as f32
 }
 
 /// Linear light, 0 to 1, of an 8-bit sRGB value (IEC 61966-2-1).
@@ -190,13 +217,27 @@ mod tests {
                 }
             })
             .collect();
-        let sampler = Sampler::with_levels(Level {
+        let full = Level {
             width: 8,
             height: 8,
             texels,
-        });
+        };
+        let sampler = Sampler::with_levels(full, false);
         let grey = sampler.sample([0.5, 0.5], 3.0);
         assert!(grey.iter().all(|c| (c - 0.5).abs() < 0.01), "{grey:?}");
         assert_eq!(sampler.sample([0.0, 0.0], 0.0), [1.0; 3]);
+    }
+    #[test]
+    fn a_pattern_goes_on_beyond_its_edges() {
+        let texels = [0, 255, 0, 0].map(|v| [v, v, v, 255]).to_vec();
+        let full = Level {
+            width: 4,
+            height: 1,
+            texels,
+        };
+        let sampler = Sampler::with_levels(full, true);
+        for u in [0.375, 1.375, -0.625, -7.625] {
+            assert_eq!(sampler.sample([u, 3.0], 0.0), [1.0; 3], "{u}");
+        }
     }
 }

@@ -160,6 +160,8 @@ impl RetrySettings {
 pub struct UploadSettings {
     pub max_files: usize,
     pub max_file_bytes: u64,
+    /// The same of a mesh that is to be converted.
+    pub max_mesh_bytes: u64,
     /// Seconds for the whole of it. At most half of `artifacts.grace`, after which its files count as leftovers.
     pub timeout: u64,
     /// Seconds without a byte after which it is given up.

@@ -1,4 +1,4 @@
-//! Reading an upload's form: images are streamed on as they come, options are collected, and everything that the
+//! Reading an upload's form: images or meshes are streamed on as they come, options are collected, and everything that the
 //! request itself shows to be wrong is found before a job is made.
 
 use axum::{
@@ -29,12 +29,41 @@ const LONGEST_NAME: usize = 255;
 /// Room for everything in a request that is not an image.
 const OVERHEAD: u64 = 1 << 20;
 
-/// Bytes of the longest request that can be right.
-pub(super) fn body_limit(settings: &UploadSettings) -> usize {
-    let images = settings
-        .max_file_bytes
-        .saturating_mul(settings.max_files as u64);
-    usize::try_from(images.saturating_add(OVERHEAD)).unwrap_or(usize::MAX)
+/// What the files of a form are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Intake {
+    /// To become models.
+    Pictures,
+    /// To be converted. Their content tells what they are, once they are read.
+    Meshes,
+}
+
+impl Intake {
+    /// The part that a form must have.
+    fn part(self) -> &'static str {
+        match self {
+            Self::Pictures => "files",
+            Self::Meshes => "file",
+        }
+    }
+
+    fn takes(self, part: &str) -> bool {
+        part == "files" || part == self.part()
+    }
+
+    /// Bytes of the largest file.
+    fn max_file_bytes(self, settings: &UploadSettings) -> u64 {
+        match self {
+            Self::Pictures => settings.max_file_bytes,
+            Self::Meshes => settings.max_mesh_bytes,
+        }
+    }
+
+    /// Bytes of the longest request that can be right.
+    pub(super) fn body_limit(self, settings: &UploadSettings) -> usize {
+        let files = (self.max_file_bytes(settings)).saturating_mul(settings.max_files as u64);
+        usize::try_from(files.saturating_add(OVERHEAD)).unwrap_or(usize::MAX)
+    }
 }
 
 /// What an upload asks for, once its images are stored.
@@ -59,11 +88,12 @@ impl Asked {
 
 /// The form as read so far.
 struct Form<'a> {
+    intake: Intake,
     settings: &'a UploadSettings,
     submission: &'a mut Submission,
     options: Vec<(String, String)>,
     formats: Vec<String>,
-    /// A part named `files` was there, even if no file was chosen.
+    /// A part for files was there, even if no file was chosen.
     has_files: bool,
     images: usize,
     refused: Vec<Refused>,
@@ -88,11 +118,13 @@ enum Filled {
 /// # Errors
 /// The first thing wrong with the request, or all wrong images together.
 pub(super) async fn read(
+    intake: Intake,
     settings: &UploadSettings,
     submission: &mut Submission,
     multipart: &mut Multipart,
 ) -> Result<Asked, Problem> {
     let mut form = Form {
+        intake,
         settings,
         submission,
         options: Vec::new(),
@@ -110,29 +142,34 @@ pub(super) async fn read(
 impl Form<'_> {
     async fn part(&mut self, field: Field<'_>) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
-        match (name.as_str(), field.file_name()) {
-            ("files", Some("")) => {
+        match (self.intake.takes(&name), field.file_name()) {
+            (true, Some("")) => {
                 self.has_files = true;
                 Ok(())
             }
-            ("files", Some(_)) => {
+            (true, Some(_)) => {
                 self.has_files = true;
                 self.image(field).await
             }
-            ("files", None) => Err(Problem::field(
-                "files",
-                "files must be files, each with a file name.",
+            (true, None) => Err(Problem::field(
+                &name,
+                format!("{name} must be files, each with a file name."),
                 "file_expected",
             )),
-            (_, Some(_)) => Err(Problem::field(
+            (false, Some(_)) => Err(Problem::field(
                 &shortened(&name),
                 format!(
-                    "{:?} is a file; images are sent as files.",
-                    shortened(&name)
+                    "{:?} is a file; {} are sent as {}.",
+                    shortened(&name),
+                    match self.intake {
+                        Intake::Pictures => "images",
+                        Intake::Meshes => "meshes",
+                    },
+                    self.intake.part()
                 ),
                 "unexpected_file",
             )),
-            (_, None) => self.option(name, field).await,
+            (false, None) => self.option(name, field).await,
         }
     }
 
@@ -143,7 +180,7 @@ impl Form<'_> {
         }
         let name = base_name(field.file_name().unwrap_or_default()).to_owned();
         let media_type = field.content_type().unwrap_or_default().to_owned();
-        if let Err(reason) = check(&name, &media_type) {
+        if let Err(reason) = check(self.intake, &name, &media_type) {
             self.refuse(&name, reason, false);
             return Ok(());
         }
@@ -166,7 +203,7 @@ impl Form<'_> {
 
     /// Streams a file on until its end or its limit.
     async fn fill(&self, image: &mut Receiving, field: &mut Field<'_>) -> Result<Filled, Problem> {
-        let limit = self.settings.max_file_bytes;
+        let limit = self.intake.max_file_bytes(self.settings);
         while let Some(chunk) = field.chunk().await.map_err(|e| self.broken(&e))? {
             if image.size() + chunk.len() as u64 > limit {
                 return Ok(Filled::Over(limit));
@@ -239,12 +276,17 @@ impl Form<'_> {
             return Err(refusal(&self.refused));
         }
         if !self.has_files {
-            return Err(Problem::field("files", "files is missing.", "missing"));
+            let part = self.intake.part();
+            return Err(Problem::field(
+                part,
+                format!("{part} is missing."),
+                "missing",
+            ));
         }
         if self.submission.is_empty() {
             return Err(Problem::bad_request("No files were given."));
         }
-        ask(self.options, &self.formats)
+        ask(self.intake, self.options, &self.formats)
     }
 
     fn too_many(&self) -> Problem {
@@ -265,7 +307,7 @@ impl Form<'_> {
         if self.images > self.settings.max_files {
             return self.too_many();
         }
-        let limit = body_limit(self.settings);
+        let limit = self.intake.body_limit(self.settings);
         Problem::new(
             StatusCode::PAYLOAD_TOO_LARGE,
             format!("The request is over the limit of {limit} bytes."),
@@ -279,7 +321,7 @@ fn base_name(name: &str) -> &str {
 }
 
 /// What name and declared type show.
-fn check(name: &str, media_type: &str) -> Result<(), String> {
+fn check(intake: Intake, name: &str, media_type: &str) -> Result<(), String> {
     if name.len() > LONGEST_NAME {
         return Err(format!(
             "the name has {} bytes; the limit is {LONGEST_NAME}",
@@ -288,6 +330,9 @@ fn check(name: &str, media_type: &str) -> Result<(), String> {
     }
     if name.chars().any(char::is_control) {
         return Err("the name has control characters".to_owned());
+    }
+    if intake == Intake::Meshes {
+        return Ok(());
     }
     let extension = match name.rsplit_once('.') {
         Some((stem, extension)) if !stem.is_empty() => extension.to_ascii_lowercase(),
@@ -326,12 +371,18 @@ fn refusal(refused: &[Refused]) -> Problem {
     Problem::new(status, message).with_details(json!({"errors": entries}))
 }
 
-fn ask(mut options: Vec<(String, String)>, formats: &[String]) -> Result<Asked, Problem> {
+fn ask(
+    intake: Intake,
+    mut options: Vec<(String, String)>,
+    formats: &[String],
+) -> Result<Asked, Problem> {
     let mut take = |name: &str| {
         let place = options.iter().position(|(known, _)| known == name)?;
         Some(options.remove(place).1)
     };
-    let model = take("model");
+    let model = (intake == Intake::Pictures)
+        .then(|| take("model"))
+        .flatten();
     let priority = match take("priority").as_deref() {
         None | Some("normal") => Priority::Normal,
         Some("high") => Priority::High,
@@ -343,8 +394,11 @@ fn ask(mut options: Vec<(String, String)>, formats: &[String]) -> Result<Asked, 
             return Err(Problem::field("priority", message, "value_error"));
         }
     };
-    let request = ModelRequest::parse(model.as_deref(), &options, formats)
-        .map_err(|error| refused_option(&error, &options))?;
+    let request = match intake {
+        Intake::Pictures => ModelRequest::parse(model.as_deref(), &options, formats),
+        Intake::Meshes => ModelRequest::parse_conversion(&options, formats),
+    };
+    let request = request.map_err(|error| refused_option(&error, &options))?;
     Ok(Asked { request, priority })
 }
 

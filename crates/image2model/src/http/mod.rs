@@ -41,8 +41,11 @@ use tower_http::{
 
 use crate::service::Service;
 
-use self::access::Access::{Keyed, Linked, Open, Work};
-use self::routes::Routes;
+use self::{
+    access::Access::{Keyed, Linked, Open, Work},
+    form::Intake,
+    routes::Routes,
+};
 
 pub use access::Access;
 pub use routes::Route;
@@ -50,9 +53,12 @@ pub use serve::{Surface, Tls, TlsError, serve};
 
 /// Every route and what it asks of the one who calls it.
 fn routes(service: &Service) -> Routes {
-    let upload_limit = DefaultBodyLimit::max(form::body_limit(&service.config.upload));
+    let limit = |intake: Intake| DefaultBodyLimit::max(intake.body_limit(&service.config.upload));
     let pace = from_fn_with_state(service.clone(), pace::keep);
-    let upload = post(upload::create).layer(upload_limit).layer(pace);
+    let upload = post(upload::create).layer(limit(Intake::Pictures));
+    let upload = upload.layer(pace.clone());
+    let convert = post(models::convert).layer(limit(Intake::Meshes));
+    let convert = convert.layer(pace);
 
     probe_routes(service)
         .get("/", Open, page::index)
@@ -74,6 +80,7 @@ fn routes(service: &Service) -> Routes {
             upload::batch_status,
         )
         .get("/models/available", Open, models::available)
+        .route(Method::POST, "/models/convert", Work, convert)
         .get("/models/download/{job_id}", Linked, models::download)
         .get("/status/{task_id}", Keyed, status::task)
         .get("/status/tasks/{task_id}", Keyed, status::task)

@@ -1,8 +1,9 @@
-//! The catalogue, and a model in a format of choice.
+//! The catalogue, a model in a format of choice, and meshes of others to be converted.
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Multipart, Path, Query, State, multipart::MultipartRejection},
+    http::HeaderMap,
     response::Response,
 };
 use reconstruct::Format;
@@ -17,10 +18,26 @@ use super::{
     caller::{item_id, job_id, shortened},
     download,
     error::Problem,
+    form::Intake,
+    upload,
 };
 
 pub(super) async fn available() -> Json<Vec<ModelInfo>> {
     Json(ModelInfo::all())
+}
+
+/// `POST /models/convert`: as an upload, but the files are meshes.
+pub(super) async fn convert(
+    State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
+    multipart: Result<Multipart, MultipartRejection>,
+) -> Result<Response, Problem> {
+    let multipart = multipart.map_err(|_| {
+        let message = "file is missing: send multipart/form-data with a part named file.";
+        Problem::field("file", message, "missing")
+    })?;
+    upload::accept(service, caller, &headers, multipart, Intake::Meshes).await
 }
 
 #[derive(Deserialize)]

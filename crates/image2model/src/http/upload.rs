@@ -18,7 +18,8 @@ use crate::{
 use super::{
     caller::{item_id, job_id},
     error::Problem,
-    form, render,
+    form::{self, Intake},
+    render,
 };
 
 /// Time for a refused client to finish sending, so that it reads the answer instead of a broken connection.
@@ -36,14 +37,25 @@ pub(super) async fn create(
             "files is missing: send multipart/form-data with a part named files for each image.";
         Problem::field("files", message, "missing")
     })?;
-    let key = idempotency_key(&headers)?;
+    accept(service, caller, &headers, multipart, Intake::Pictures).await
+}
+
+/// Takes files in and answers with the job that they have become.
+pub(super) async fn accept(
+    service: Service,
+    caller: Caller,
+    headers: &HeaderMap,
+    multipart: Multipart,
+    intake: Intake,
+) -> Result<Response, Problem> {
+    let key = idempotency_key(headers)?;
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
-    let work = take_in(service.clone(), caller.clone(), key, multipart);
+    let work = take_in(service.clone(), caller.clone(), key, multipart, intake);
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "taking in an upload failed");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
     })??;
-    if render::prefers_page(&headers) {
+    if render::prefers_page(headers) {
         let signer = service.keyring.signer(&caller);
         let place = [(header::LOCATION, signer.sign(&format!("/job/{}", job.id)))];
         return Ok((StatusCode::SEE_OTHER, place).into_response());
@@ -56,10 +68,12 @@ async fn take_in(
     caller: Caller,
     key: Option<String>,
     mut multipart: Multipart,
+    intake: Intake,
 ) -> Result<Job, Problem> {
     let may_hurry = caller.may_hurry;
     let mut submission = service.begin(caller, key.as_deref()).await?;
-    let read = form::read(&service.config.upload, &mut submission, &mut multipart).await;
+    let settings = &service.config.upload;
+    let read = form::read(intake, settings, &mut submission, &mut multipart).await;
     match read.and_then(|asked| asked.allowed(may_hurry)) {
         Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
         Err(problem) => {

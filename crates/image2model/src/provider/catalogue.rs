@@ -1,6 +1,6 @@
 //! The models that can be asked for, and the reading of what was asked.
 
-use reconstruct::{Format, ModelKind, OptionError, Options, options::Spec};
+use reconstruct::{Format, ModelKind, OptionError, Options, import, options::Spec};
 use serde::Serialize;
 
 /// One entry of `GET /models/available`.
@@ -34,10 +34,19 @@ impl ModelInfo {
     }
 }
 
+/// How a model comes about, and with which options.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Making {
+    /// Out of a picture.
+    Reconstruct(Options),
+    /// From a mesh that somebody else made.
+    Import(import::Request),
+}
+
 /// What is asked of a provider, checked.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelRequest {
-    pub options: Options,
+    pub making: Making,
     /// Besides GLB.
     pub formats: Vec<Format>,
 }
@@ -75,25 +84,36 @@ impl ModelRequest {
                 .iter()
                 .map(|(name, value)| (name.as_str(), value.as_str())),
         )?;
-        let mut wanted = Vec::new();
-        for name in formats {
-            let format =
-                Format::from_extension(name).ok_or_else(|| RequestError::Format(name.clone()))?;
-            if format != Format::Glb && !wanted.contains(&format) {
-                wanted.push(format);
-            }
-        }
         Ok(Self {
-            options,
-            formats: wanted,
+            making: Making::Reconstruct(options),
+            formats: besides_glb(formats)?,
+        })
+    }
+
+    /// Reads the options and formats of a mesh that is to be converted.
+    ///
+    /// # Errors
+    /// As [`ModelRequest::parse`].
+    pub fn parse_conversion(
+        options: &[(String, String)],
+        formats: &[String],
+    ) -> Result<Self, RequestError> {
+        let pairs = options.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+        Ok(Self {
+            making: Making::Import(import::Request::parse(pairs)?),
+            formats: besides_glb(formats)?,
         })
     }
 
     /// As it is kept in a job: `model` first, then the options. [`ModelRequest::from_stored`] reads it back.
     #[must_use]
     pub fn to_stored(&self) -> Vec<(String, String)> {
-        std::iter::once(("model".to_owned(), self.options.model.name().to_owned()))
-            .chain(self.options.pairs())
+        let (model, options) = match &self.making {
+            Making::Reconstruct(options) => (options.model.name(), options.pairs()),
+            Making::Import(request) => (import::NAME, request.pairs()),
+        };
+        std::iter::once(("model".to_owned(), model.to_owned()))
+            .chain(options)
             .collect()
     }
 
@@ -112,6 +132,45 @@ impl ModelRequest {
             .filter(|(name, _)| name != "model")
             .cloned()
             .collect();
+        if model == Some(import::NAME) {
+            return Self::parse_conversion(&options, formats);
+        }
         Self::parse(model, &options, formats)
+    }
+}
+
+fn besides_glb(names: &[String]) -> Result<Vec<Format>, RequestError> {
+    let mut wanted = Vec::new();
+    for name in names {
+        let format =
+            Format::from_extension(name).ok_or_else(|| RequestError::Format(name.clone()))?;
+        if format != Format::Glb && !wanted.contains(&format) {
+            wanted.push(format);
+        }
+    }
+    Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_request_is_read_back_from_what_is_stored() {
+        let few = [("face_limit".to_owned(), "500".to_owned())];
+        let formats = ["stl".to_owned(), "glb".to_owned()];
+        let picture = ModelRequest::parse(Some("relief"), &few, &formats).unwrap();
+        let mesh = ModelRequest::parse_conversion(&few, &formats).unwrap();
+        for request in [picture, mesh] {
+            let stored = request.to_stored();
+            assert_eq!(
+                ModelRequest::from_stored(&stored, &formats).unwrap(),
+                request
+            );
+            assert_eq!(request.formats, [Format::Stl]);
+        }
+        // No upload of pictures asks for a conversion by its name.
+        let error = ModelRequest::parse(Some("convert"), &[], &[]).unwrap_err();
+        assert_eq!(error, RequestError::Model("convert".to_owned()));
     }
 }

@@ -71,11 +71,13 @@ fn tetrahedron() -> Model {
         positions: faces.concat(),
         normals: faces.iter().flat_map(|face| [normal(face); 3]).collect(),
         uvs: vec![[0.5, 0.5]; 12],
+        colours: Vec::new(),
         triangles: (0..4).map(|n| [3 * n, 3 * n + 1, 3 * n + 2]).collect(),
         texture: Texture {
             media_type: "image/png",
             width: 1,
             height: 1,
+            repeats: false,
             bytes: PIXEL.to_vec(),
         },
         warnings: Vec::new(),

@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use reconstruct::{Error, Format, Limits, Model, Observer, Step, format, preview};
+use reconstruct::{Error, Format, Limits, Model, Observer, Step, format, import, preview};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
-use super::{Budget, Generated, ModelRequest, OnProgress, Produced, Provider, memory_limit};
+use super::{
+    Budget, Generated, Making, ModelRequest, OnProgress, Produced, Provider, memory_limit,
+};
 use crate::{
     config::WorkerSettings,
     job::{
@@ -77,23 +79,22 @@ impl Provider for LocalProvider {
 
     async fn generate(
         &self,
-        image: Bytes,
+        source: Bytes,
         request: &ModelRequest,
         stem: &str,
         progress: OnProgress,
         cancel: CancellationToken,
     ) -> Result<Generated, Failure> {
         let limits = self.limits;
-        let (header, options) = (image.clone(), request.options.clone());
-        let estimate = move || reconstruct::peak_bytes(&header, None, &options, &limits);
-        let needed = on_thread(estimate).await?;
+        let (header, making) = (source.clone(), request.making.clone());
+        let needed = on_thread(move || peak_bytes(&header, &making, &limits)).await?;
         let observer = Attempt {
             progress,
             cancel: cancel.clone(),
         };
         let (request, stem) = (request.clone(), stem.to_owned());
         self.run(needed, &cancel, move || {
-            make(&image, &request, &stem, &limits, &observer)
+            make(&source, &request, &stem, &limits, &observer)
         })
         .await
     }
@@ -133,18 +134,34 @@ impl Observer for Attempt {
     }
 }
 
-/// All that is asked for of one picture, wherever it runs.
+/// Bytes that [`make`] will hold at most.
+///
+/// # Errors
+/// The source is no picture or mesh, or over a limit.
+pub(super) fn peak_bytes(source: &[u8], making: &Making, limits: &Limits) -> Result<u64, Error> {
+    match making {
+        Making::Reconstruct(options) => reconstruct::peak_bytes(source, None, options, limits),
+        Making::Import(_) => import::peak_bytes(source),
+    }
+}
+
+/// All that is asked for of one picture or mesh, wherever it runs.
 ///
 /// # Errors
 /// As `reconstruct`, and its formats.
 pub(super) fn make(
-    image: &[u8],
+    source: &[u8],
     request: &ModelRequest,
     stem: &str,
     limits: &Limits,
     observer: &dyn Observer,
 ) -> Result<Generated, Error> {
-    let model = reconstruct::reconstruct(image, None, &request.options, limits, observer)?;
+    let model = match &request.making {
+        Making::Reconstruct(options) => {
+            reconstruct::reconstruct(source, None, options, limits, observer)?
+        }
+        Making::Import(request) => import::import(source, request, observer)?,
+    };
     observer.begin(Step::Write);
     let mut files = Vec::new();
     for format in std::iter::once(Format::Glb).chain(request.formats.iter().copied()) {
@@ -153,7 +170,8 @@ pub(super) fn make(
     }
     observer.begin(Step::Preview);
     observer.checkpoint(Step::Preview)?;
-    let drawn = preview::render(&model, &preview::View::three_quarter(PREVIEW_SIDE))?;
+    let view = preview::View::three_quarter(PREVIEW_SIDE);
+    let drawn = preview::render(&import::staged(&model), &view)?;
     files.push(Produced::preview(drawn.into()));
     Ok(Generated {
         files,
@@ -304,6 +322,33 @@ mod tests {
         assert!(converted.bytes.len() > 84);
         let broken = provider.convert(disc(), Format::Stl, "disc").await;
         assert_eq!(broken.unwrap_err().error.code, "model");
+    }
+
+    #[tokio::test]
+    async fn a_mesh_becomes_the_same_files_as_a_picture() {
+        let provider = provider(1 << 30);
+        let (made, _) = generate(&provider, disc(), &CancellationToken::new()).await;
+        let made = made.unwrap();
+        let stl = made.files[1].bytes.clone();
+        let request = ModelRequest::parse_conversion(&[], &["obj".to_owned()]).unwrap();
+        let never = CancellationToken::new();
+        let convert = async |mesh| {
+            let progress: OnProgress = Arc::new(|_, _| {});
+            let made = provider.generate(mesh, &request, "disc", progress, never.clone());
+            made.await
+        };
+        let again = convert(stl).await.unwrap();
+        let formats: Vec<_> = again.files.iter().map(|file| file.format).collect();
+        assert_eq!(formats, ["glb", "obj", "preview"]);
+        assert_eq!(again.warnings, []);
+        let model = format::read_glb(&again.files[0].bytes).unwrap();
+        let before = format::read_glb(&made.files[0].bytes).unwrap();
+        assert_eq!(model.triangles.len(), before.triangles.len());
+        let picture = convert(disc()).await.unwrap_err();
+        assert_eq!(
+            (picture.error.code.as_str(), picture.retry),
+            ("unknown_format", Retry::Never)
+        );
     }
 
     #[tokio::test]

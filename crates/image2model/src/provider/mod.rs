@@ -1,6 +1,6 @@
 //! Who makes the model.
 //!
-//! A [`Provider`] turns one image into files; it knows nothing of queues, leases or HTTP.
+//! A [`Provider`] turns one image, or a mesh that somebody else made, into files; it knows nothing of queues, leases or HTTP.
 
 mod apart;
 mod budget;
@@ -16,7 +16,7 @@ use crate::job::{Notice, transition::Failure};
 
 pub use apart::{ApartProvider, ApartSettings, Bounds, serve_apart};
 pub use budget::{Budget, OverBudget, Share, memory_limit};
-pub use catalogue::{ModelInfo, ModelRequest, RequestError};
+pub use catalogue::{Making, ModelInfo, ModelRequest, RequestError};
 pub use instant::InstantProvider;
 pub use local::LocalProvider;
 
@@ -72,14 +72,14 @@ pub trait Provider: Send + Sync {
         usize::MAX
     }
 
-    /// Makes a model and the asked formats of one image. GLB is always among them. `stem` names what stands
+    /// Makes a model and the asked formats of one image, or of one mesh where that is asked for. GLB is always among them. `stem` names what stands
     /// inside archives.
     ///
     /// # Errors
     /// A [`Failure`] says whether another attempt can help.
     async fn generate(
         &self,
-        image: Bytes,
+        source: Bytes,
         request: &ModelRequest,
         stem: &str,
         progress: OnProgress,

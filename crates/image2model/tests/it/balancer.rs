@@ -238,9 +238,18 @@ async fn clients_keep_their_own_flows_and_one_of_two_servers_is_enough() {
 #[test]
 fn the_largest_upload_fits_through_what_is_shipped() {
     let text = Nginx::shipped();
-    let (_, after) = text.split_once("client_max_body_size ").unwrap();
-    let megabytes: u64 = after.split('m').next().unwrap().parse().unwrap();
     let upload = UploadSettings::default();
-    let largest = upload.max_files as u64 * upload.max_file_bytes + FORM;
-    assert!(megabytes << 20 >= largest, "{megabytes} MiB, {largest}");
+    for (location, file) in [
+        ("/api/v1/upload(/batch)?/?$ ", upload.max_file_bytes),
+        ("/api/v1/models/convert/?$ ", upload.max_mesh_bytes),
+    ] {
+        let (_, after) = text.split_once(location).unwrap();
+        let (_, after) = after.split_once("client_max_body_size ").unwrap();
+        let megabytes: u64 = after.split('m').next().unwrap().parse().unwrap();
+        let largest = upload.max_files as u64 * file + FORM;
+        assert!(
+            megabytes << 20 >= largest,
+            "{location}: {megabytes} MiB, {largest}"
+        );
+    }
 }

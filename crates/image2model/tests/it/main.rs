@@ -6,6 +6,7 @@ mod apart;
 mod architecture;
 mod balancer;
 mod chaos;
+mod conversion;
 mod convert;
 mod disk;
 mod failover;

@@ -6,8 +6,8 @@
 use super::gltf::{
     ARRAY_BUFFER, Accessor, Asset, Attributes, Buffer, BufferView, CLAMP_TO_EDGE, Document,
     ELEMENT_ARRAY_BUFFER, Extras, FLOAT, Image, LINEAR, LINEAR_MIPMAP_LINEAR, Material, Mesh, Node,
-    Note, Pairs, Pbr, Primitive, Sampler, Scene, Side, TextureInfo, TextureRef, UNSIGNED_INT,
-    UNSIGNED_SHORT,
+    Note, Pairs, Pbr, Primitive, REPEAT, Sampler, Scene, Side, TextureInfo, TextureRef,
+    UNSIGNED_INT, UNSIGNED_SHORT,
 };
 use crate::{Bounds, Error, Model, Texture, Warning};
 
@@ -31,12 +31,14 @@ pub(super) fn write(model: &Model) -> Vec<u8> {
     bin.accessors[position].max = Some(bounds.max.map(f64::from));
     let normal = bin.vectors(&model.normals, "VEC3");
     let texcoord = bin.vectors(&model.uvs, "VEC2");
+    let colour = (!model.colours.is_empty()).then(|| bin.vectors(&model.colours, "VEC3"));
     let indices = bin.indices(&model.triangles, model.positions.len());
     let texture = bin.view(&model.texture.bytes, None);
     let attributes = Attributes {
         position,
         normal,
         texcoord,
+        colour,
     };
     let json = document(model, attributes, indices, texture, &mut bin);
     assemble(&json, bin.bytes)
@@ -107,6 +109,13 @@ fn document(
     bin: &mut Binary,
 ) -> Document {
     let name = || "model".to_owned();
+    let wrap = if model.texture.repeats {
+        REPEAT
+    } else {
+        CLAMP_TO_EDGE
+    };
+    // Through a hole the inner side is seen, too.
+    let has_holes = |warning: &Warning| matches!(warning, Warning::NotClosed { .. });
     Document {
         asset: Asset {
             version: "2.0".to_owned(),
@@ -137,7 +146,7 @@ fn document(
                 metallic_factor: 0.0,
                 roughness_factor: ROUGHNESS,
             },
-            double_sided: false,
+            double_sided: model.warnings.iter().any(has_holes),
         }],
         textures: vec![TextureRef {
             sampler: 0,
@@ -154,8 +163,8 @@ fn document(
         samplers: vec![Sampler {
             mag_filter: LINEAR,
             min_filter: LINEAR_MIPMAP_LINEAR,
-            wrap_s: CLAMP_TO_EDGE,
-            wrap_t: CLAMP_TO_EDGE,
+            wrap_s: wrap,
+            wrap_t: wrap,
         }],
         accessors: std::mem::take(&mut bin.accessors),
         buffer_views: std::mem::take(&mut bin.views),
@@ -169,23 +178,13 @@ fn note(warning: &Warning) -> Note {
     Note {
         code: warning.code().to_owned(),
         message: warning.to_string(),
-        asked: match warning {
-            Warning::NoForeground | Warning::FirstFrame | Warning::BorderLeftOut => None,
-            Warning::FaceLimitRaised { asked } => Some(*asked),
-        },
+        figure: warning.figure(),
     }
 }
 
 fn warning(note: &Note) -> Result<Warning, Error> {
-    [
-        Warning::NoForeground,
-        Warning::FirstFrame,
-        Warning::BorderLeftOut,
-    ]
-    .into_iter()
-    .chain(note.asked.map(|asked| Warning::FaceLimitRaised { asked }))
-    .find(|warning| warning.code() == note.code)
-    .ok_or_else(|| unreadable(format!("it carries the unknown warning {:?}", note.code)))
+    Warning::from_parts(&note.code, note.figure)
+        .ok_or_else(|| unreadable(format!("it carries the unknown warning {:?}", note.code)))
 }
 
 fn assemble(document: &Document, mut bin: Vec<u8>) -> Vec<u8> {
@@ -223,6 +222,10 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, Error> {
         positions: source.vectors(primitive.attributes.position, "VEC3")?,
         normals: source.vectors(primitive.attributes.normal, "VEC3")?,
         uvs: source.vectors(primitive.attributes.texcoord, "VEC2")?,
+        colours: match primitive.attributes.colour {
+            Some(colour) => source.vectors(colour, "VEC3")?,
+            None => Vec::new(),
+        },
         triangles: source.triangles(primitive.indices)?,
         texture: source.texture()?,
         warnings: document
@@ -235,7 +238,11 @@ pub(super) fn read(bytes: &[u8]) -> Result<Model, Error> {
         options: document.asset.extras.options.0.clone(),
     };
     let vertices = model.positions.len();
-    if model.normals.len() != vertices || model.uvs.len() != vertices {
+    let coloured = primitive.attributes.colour.is_some();
+    if model.normals.len() != vertices
+        || model.uvs.len() != vertices
+        || (coloured && model.colours.len() != vertices)
+    {
         return Err(unreadable("its attributes differ in length"));
     }
     if let Some(i) = (model.triangles.as_flattened().iter()).find(|i| **i as usize >= vertices) {
@@ -344,6 +351,7 @@ impl Source<'_> {
             media_type,
             width: image.extras.width,
             height: image.extras.height,
+            repeats: (self.document.samplers.first()).is_some_and(|s| s.wrap_s == REPEAT),
             bytes: self.view(image.buffer_view)?.to_vec(),
         })
     }

@@ -18,6 +18,7 @@ pub(super) const ELEMENT_ARRAY_BUFFER: u32 = 34963;
 pub(super) const LINEAR: u32 = 9729;
 pub(super) const LINEAR_MIPMAP_LINEAR: u32 = 9987;
 pub(super) const CLAMP_TO_EDGE: u32 = 33071;
+pub(super) const REPEAT: u32 = 10497;
 
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -55,8 +56,8 @@ pub(super) struct Extras {
 pub(super) struct Note {
     pub(super) code: String,
     pub(super) message: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) asked: Option<u32>,
+    #[serde(default, alias = "asked", skip_serializing_if = "Option::is_none")]
+    pub(super) figure: Option<u32>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
@@ -90,6 +91,8 @@ pub(super) struct Attributes {
     pub(super) normal: usize,
     #[serde(rename = "TEXCOORD_0")]
     pub(super) texcoord: usize,
+    #[serde(rename = "COLOR_0", default, skip_serializing_if = "Option::is_none")]
+    pub(super) colour: Option<usize>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]

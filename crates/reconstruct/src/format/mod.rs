@@ -14,7 +14,7 @@ mod ply;
 mod stl;
 #[cfg(test)]
 mod tests;
-mod weld;
+pub(crate) mod weld;
 
 use crate::{Error, Model};
 

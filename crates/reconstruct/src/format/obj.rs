@@ -6,8 +6,11 @@
 
 use std::io::Write as _;
 
-use super::{ObjFiles, file_stem, weld::weld};
-use crate::Model;
+use super::{
+    ObjFiles, file_stem,
+    weld::{Welded, weld},
+};
+use crate::{Model, sampler::to_srgb};
 
 /// The text alone, for those who want the shape: it names no material that would be missed.
 pub(super) fn write_plain(model: &Model) -> Vec<u8> {
@@ -44,9 +47,14 @@ fn text(model: &Model, material: Option<(&str, &str)>) -> Vec<u8> {
     if let Some((mtl_name, _)) = material {
         push_text(&mut out, &format!("mtllib {mtl_name}\n"));
     }
-    for [x, y, z] in &welded.positions {
+    let colours = vertex_colours(model, &welded);
+    for (place, [x, y, z]) in welded.positions.iter().enumerate() {
         // Writing to memory does not fail.
-        let _ = writeln!(out, "v {x} {y} {z}");
+        let _ = write!(out, "v {x} {y} {z}");
+        match colours.get(place) {
+            Some(colour) => push_fixed(&mut out, "", colour, 4),
+            None => out.push(b'\n'),
+        }
     }
     for [u, v] in &model.uvs {
         // Texture coordinates of OBJ start at the bottom.
@@ -76,16 +84,31 @@ fn text(model: &Model, material: Option<(&str, &str)>) -> Vec<u8> {
     out
 }
 
+/// Per welded position, 0 to 1 in sRGB, as most readers take them after a position; none of a model without any.
+fn vertex_colours(model: &Model, welded: &Welded) -> Vec<[f32; 3]> {
+    if model.colours.is_empty() {
+        return Vec::new();
+    }
+    let mut sums = vec![([0.0_f32; 3], 0.0_f32); welded.positions.len()];
+    for (place, colour) in welded.of.iter().zip(&model.colours) {
+        let (sum, count) = &mut sums[*place as usize];
+        *sum = std::array::from_fn(|c| sum[c] + colour[c]);
+        *count += 1.0;
+    }
+    let mean = |(sum, count): ([f32; 3], f32)| sum.map(|c| f32::from(to_srgb(c / count)) / 255.0);
+    sums.into_iter().map(mean).collect()
+}
+
 fn push_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// One line of numbers with a fixed count of decimals: several times faster than the shortest exact text.
+/// The rest of a line: numbers with a fixed count of decimals: several times faster than the shortest exact text.
 fn push_fixed(out: &mut Vec<u8>, label: &str, values: &[f32], decimals: u32) {
     push_text(out, label);
     let unit = 10_u64.pow(decimals);
     for (i, value) in values.iter().enumerate() {
-        if i > 0 {
+        if i > 0 || label.is_empty() {
             out.push(b' ');
         }
         let scaled = (f64::from(*value) * unit as f64).round();

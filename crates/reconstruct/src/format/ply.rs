@@ -1,22 +1,26 @@
-//! Binary little-endian PLY: welded vertices with normals and colours out of the texture; metres, y up.
+//! Binary little-endian PLY: welded vertices with normals and the colours that they show; metres, y up.
 
 use super::weld::weld;
 use crate::{
     Error, Model,
-    sampler::{Sampler, to_srgb},
+    sampler::{Sampler, texels_per_edge, to_srgb},
 };
 
 pub(super) fn write(model: &Model) -> Result<Vec<u8>, Error> {
     let sampler = Sampler::decode(&model.texture)?;
     let welded = weld(&model.positions);
-    let lod = texels_per_edge(model).log2();
+    let edges = model
+        .triangles
+        .iter()
+        .map(|[a, b, _]| [a, b].map(|v| model.uvs[*v as usize]));
+    let lod = texels_per_edge(sampler.size(), edges).log2();
     let mut sums = vec![Sum::default(); welded.positions.len()];
     for (vertex, place) in welded.of.iter().enumerate() {
         let sum = &mut sums[*place as usize];
-        sum.add(
-            model.normals[vertex],
-            sampler.sample(model.uvs[vertex], lod),
-        );
+        let shown = sampler.sample(model.uvs[vertex], lod);
+        let own = model.colours.get(vertex).copied().unwrap_or([1.0; 3]);
+        let colour = std::array::from_fn(|c| shown[c] * own[c]);
+        sum.add(model.normals[vertex], colour);
     }
 
     let mut out = header(sums.len(), model.triangles.len()).into_bytes();
@@ -73,15 +77,4 @@ fn header(vertices: usize, faces: usize) -> String {
          element face {faces}\nproperty list uchar int vertex_indices\nend_header\n",
         super::GENERATOR
     )
-}
-
-/// Mean distance of neighbouring vertices in texels: a vertex speaks for that much of the texture.
-fn texels_per_edge(model: &Model) -> f32 {
-    let size = [model.texture.width as f32, model.texture.height as f32];
-    let mut sum = 0.0_f64;
-    for &[a, b, _] in &model.triangles {
-        let (a, b) = (model.uvs[a as usize], model.uvs[b as usize]);
-        sum += f64::from(((a[0] - b[0]) * size[0]).hypot((a[1] - b[1]) * size[1]));
-    }
-    (sum / model.triangles.len().max(1) as f64).max(1.0) as f32
 }

@@ -17,6 +17,8 @@ fn any_warning() -> impl Strategy<Value = Warning> {
         Just(Warning::NoForeground),
         Just(Warning::FirstFrame),
         (1_u32..100).prop_map(|asked| Warning::FaceLimitRaised { asked }),
+        any::<u32>().prop_map(|edges| Warning::NotClosed { edges }),
+        Just(Warning::TextureOnVertices),
     ]
 }
 
@@ -26,7 +28,7 @@ fn any_model() -> impl Strategy<Value = Model> {
         prop::array::uniform3(number()),
         prop::array::uniform2(number()),
     );
-    let texture = (any::<bool>(), 1_u32..5000, vec(any::<u8>(), 1..50));
+    let texture = (any::<[bool; 3]>(), 1_u32..5000, vec(any::<u8>(), 1..50));
     (
         vec(vertex, 3..40),
         vec(prop::array::uniform3(any::<prop::sample::Index>()), 1..40),
@@ -35,18 +37,24 @@ fn any_model() -> impl Strategy<Value = Model> {
         vec((".*", ".*"), 0..5),
     )
         .prop_map(
-            |(vertices, triangles, (png, width, bytes), warnings, options)| {
+            |(vertices, triangles, ([png, repeats, coloured], width, bytes), warnings, options)| {
                 let count = vertices.len();
                 let corner = |i: prop::sample::Index| i.index(count) as u32;
                 Model {
                     positions: vertices.iter().map(|v| v.0).collect(),
                     normals: vertices.iter().map(|v| v.1).collect(),
                     uvs: vertices.iter().map(|v| v.2).collect(),
+                    colours: if coloured {
+                        vertices.iter().map(|v| v.1).collect()
+                    } else {
+                        Vec::new()
+                    },
                     triangles: triangles.into_iter().map(|t| t.map(corner)).collect(),
                     texture: Texture {
                         media_type: if png { "image/png" } else { "image/jpeg" },
                         width,
                         height: 7,
+                        repeats,
                         bytes,
                     },
                     warnings,

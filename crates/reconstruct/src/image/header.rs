@@ -37,6 +37,15 @@ pub(super) struct Header {
     pub(super) channels: u32,
 }
 
+/// Whether the bytes begin as a picture that is read does.
+pub(crate) fn is_picture(bytes: &[u8]) -> bool {
+    bytes.starts_with(&jpeg::SIGNATURE) || bytes.starts_with(&png::SIGNATURE) || is_webp(bytes)
+}
+
+fn is_webp(bytes: &[u8]) -> bool {
+    bytes.starts_with(b"RIFF") && bytes.get(8..12) == Some(b"WEBP")
+}
+
 impl Header {
     /// Walks the container of `bytes` and refuses what breaks `limits`.
     pub(super) fn read(bytes: &[u8], limits: &Limits) -> Result<Self, Error> {
@@ -48,7 +57,7 @@ impl Header {
             jpeg::read_header(bytes)?
         } else if bytes.starts_with(&png::SIGNATURE) {
             png::read_header(bytes)?
-        } else if bytes.len() >= 12 && bytes.starts_with(b"RIFF") && &bytes[8..12] == b"WEBP" {
+        } else if is_webp(bytes) {
             webp::read_header(bytes)?
         } else {
             return Err(Error::UnknownFormat);

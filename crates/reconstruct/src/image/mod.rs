@@ -17,6 +17,7 @@ mod webp;
 use serde::Serialize;
 
 use self::header::Header;
+pub(crate) use self::header::is_picture;
 pub(crate) use self::memory::Decoding;
 use crate::{Error, Warning};
 

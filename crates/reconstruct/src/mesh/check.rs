@@ -61,37 +61,60 @@ fn places(mesh: &Mesh) -> Result<(), Defect> {
 
 /// Every edge on two faces that run along it in opposite ways, every vertex in one fan.
 fn topology(mesh: &Mesh) -> Result<(), Defect> {
-    let corners = Corners::of(mesh);
-    let (mut open, mut crowded, mut pinched) = (0, 0, 0);
-    let mut incoming = Vec::new();
-    for vertex in 0..mesh.positions.len() {
-        let around = corners.at(vertex);
-        if around.is_empty() {
-            continue;
-        }
-        incoming.clear();
-        incoming.extend(around.iter().map(|corner| corner.previous));
-        incoming.sort_unstable();
-        let repeated = around.windows(2).filter(|c| c[0].next == c[1].next).count();
-        let unmatched = around
-            .iter()
-            .filter(|corner| incoming.binary_search(&corner.next).is_err())
-            .count();
-        crowded += repeated;
-        open += unmatched;
-        if repeated == 0
-            && unmatched == 0
-            && incoming.windows(2).all(|pair| pair[0] != pair[1])
-            && corners.fan_count(vertex) > 1
-        {
-            pinched += 1;
-        }
-    }
+    let Topology {
+        crowded,
+        open,
+        pinched,
+    } = Topology::of(mesh);
     match (crowded, open, pinched) {
         (0, 0, 0) => Ok(()),
         (0, 0, n) => Err(Defect::PinchedVertex(n)),
         (0, n, _) => Err(Defect::Open(n)),
         (n, _, _) => Err(Defect::NonManifold(n)),
+    }
+}
+
+/// How often a surface is not closed or not manifold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Topology {
+    /// Edges on one face only.
+    pub(crate) open: usize,
+    /// Edges on more than two faces, or along which two faces run the same way.
+    pub(crate) crowded: usize,
+    /// Vertices at which parts of the surface only touch.
+    pub(crate) pinched: usize,
+}
+
+impl Topology {
+    /// All indices must be in range.
+    pub(crate) fn of(mesh: &Mesh) -> Self {
+        let corners = Corners::of(mesh);
+        let mut counts = Self::default();
+        let mut incoming = Vec::new();
+        for vertex in 0..mesh.positions.len() {
+            let around = corners.at(vertex);
+            if around.is_empty() {
+                continue;
+            }
+            incoming.clear();
+            incoming.extend(around.iter().map(|corner| corner.previous));
+            incoming.sort_unstable();
+            let repeated = around.windows(2).filter(|c| c[0].next == c[1].next).count();
+            let unmatched = around
+                .iter()
+                .filter(|corner| incoming.binary_search(&corner.next).is_err())
+                .count();
+            counts.crowded += repeated;
+            counts.open += unmatched;
+            if repeated == 0
+                && unmatched == 0
+                && incoming.windows(2).all(|pair| pair[0] != pair[1])
+                && corners.fan_count(vertex) > 1
+            {
+                counts.pinched += 1;
+            }
+        }
+        counts
     }
 }
 

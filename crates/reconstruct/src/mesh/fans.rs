@@ -4,21 +4,21 @@ use super::Mesh;
 
 /// One triangle's corner at a vertex: the triangle, and its two other vertices in winding order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Corner {
-    pub(super) next: u32,
-    pub(super) previous: u32,
-    pub(super) triangle: u32,
+pub(crate) struct Corner {
+    pub(crate) next: u32,
+    pub(crate) previous: u32,
+    pub(crate) triangle: u32,
 }
 
 /// The corners of every vertex, sorted by [`Corner::next`].
-pub(super) struct Corners {
+pub(crate) struct Corners {
     starts: Vec<u32>,
     corners: Vec<Corner>,
 }
 
 impl Corners {
     /// All indices must be in range.
-    pub(super) fn of(mesh: &Mesh) -> Self {
+    pub(crate) fn of(mesh: &Mesh) -> Self {
         let mut starts = vec![0_u32; mesh.positions.len() + 1];
         for &vertex in mesh.triangles.iter().flatten() {
             starts[vertex as usize + 1] += 1;
@@ -50,7 +50,7 @@ impl Corners {
         Self { starts, corners }
     }
 
-    pub(super) fn at(&self, vertex: usize) -> &[Corner] {
+    pub(crate) fn at(&self, vertex: usize) -> &[Corner] {
         &self.corners[self.starts[vertex] as usize..self.starts[vertex + 1] as usize]
     }
 

@@ -83,6 +83,7 @@ fn dress(mesh: &Mesh, placed: &Mesh, normals: &Normals, atlas: Atlas) -> Model {
         positions,
         normals: directions,
         uvs,
+        colours: Vec::new(),
         triangles,
         texture: atlas.texture,
         warnings: Vec::new(),

@@ -15,8 +15,11 @@ mod mend;
 mod normals;
 mod simplify;
 
+pub(crate) use check::Topology;
 pub use check::check;
+pub(crate) use fans::Corners;
 pub(crate) use finish::{finish, place};
+pub(crate) use normals::{angle, unit};
 pub use simplify::simplify;
 
 /// A welded triangle mesh.

@@ -68,11 +68,12 @@ impl Normals {
     }
 }
 
-fn angle(a: [f64; 3], b: [f64; 3]) -> f64 {
+pub(crate) fn angle(a: [f64; 3], b: [f64; 3]) -> f64 {
     length(cross(a, b)).atan2(dot(a, b))
 }
 
-fn unit(a: [f64; 3]) -> [f64; 3] {
+/// Of length 1; a vector without length becomes the front.
+pub(crate) fn unit(a: [f64; 3]) -> [f64; 3] {
     let length = length(a);
     if length > 0.0 {
         a.map(|x| x / length)

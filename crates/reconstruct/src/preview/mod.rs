@@ -197,8 +197,14 @@ impl<'a> Scene<'a> {
         let uv = std::array::from_fn(|i| vector::mix(weights, uvs.map(|uv| uv[i])));
         let normals = corners.map(|i| self.model.normals[i]);
         let positions = corners.map(|i| self.model.positions[i]);
+        let mut albedo = self.sampler.sample(uv, lods[fragment.triangle as usize]);
+        if !self.model.colours.is_empty() {
+            let colours = corners.map(|i| self.model.colours[i]);
+            albedo =
+                std::array::from_fn(|i| albedo[i] * vector::mix(weights, colours.map(|c| c[i])));
+        }
         Surface {
-            albedo: self.sampler.sample(uv, lods[fragment.triangle as usize]),
+            albedo,
             normal: vector::unit(std::array::from_fn(|i| {
                 vector::mix(weights, normals.map(|n| n[i]))
             })),

@@ -37,7 +37,7 @@ pub(super) fn is_flat(picture: &Picture, matte: &Matte) -> bool {
 ///
 /// # Errors
 /// [`Error::Model`], should an encoder refuse.
-pub(super) fn texture(rgb: &[u8], width: u32, height: u32, flat: bool) -> Result<Texture, Error> {
+pub(crate) fn texture(rgb: &[u8], width: u32, height: u32, flat: bool) -> Result<Texture, Error> {
     let jpeg = jpeg(rgb, width, height)?;
     let (media_type, bytes) = if flat {
         let png = png(rgb, width, height)?;
@@ -53,6 +53,7 @@ pub(super) fn texture(rgb: &[u8], width: u32, height: u32, flat: bool) -> Result
         media_type,
         width,
         height,
+        repeats: false,
         bytes,
     })
 }

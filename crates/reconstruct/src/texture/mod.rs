@@ -13,6 +13,7 @@ mod layout;
 mod pyramid;
 mod sample;
 
+pub(crate) use self::encode::texture as encoded;
 use self::{layout::Layout, pyramid::Pyramid};
 use crate::{
     Error, ModelKind, Observer, Options, Step, Texture, image::Picture, mesh::Patch, segment::Matte,

@@ -7,6 +7,7 @@ mod draw;
 mod drawn;
 mod files;
 mod memory;
+mod mesh_memory;
 mod pipeline;
 mod robust;
 mod segment;

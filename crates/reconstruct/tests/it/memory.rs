@@ -51,7 +51,7 @@ unsafe impl GlobalAlloc for Counting {
 static COUNTING: Counting = Counting;
 
 /// Most bytes that `work` holds at once beyond what was held before.
-fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
+pub(crate) fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
     let (before, _) = HELD.get();
     HELD.set((before, before));
     let made = work();
@@ -59,7 +59,7 @@ fn peak<T>(work: impl FnOnce() -> T) -> (T, u64) {
 }
 
 /// A bright, grained blot on dark clouds that fills most of the picture, as the estimate supposes.
-fn photo(width: u32, height: u32) -> RgbImage {
+pub(crate) fn photo(width: u32, height: u32) -> RgbImage {
     RgbImage::from_fn(width, height, |px, py| {
         let (x, y) = (px as f32 / width as f32, py as f32 / height as f32);
         let cloud = clouds(x * 30.0, y * 30.0);

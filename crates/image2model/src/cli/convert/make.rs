@@ -1,4 +1,4 @@
-//! One picture to its files.
+//! One picture, or one mesh, to its files.
 
 use std::{
     fs::{self, File},
@@ -11,7 +11,9 @@ use std::{
     },
 };
 
-use reconstruct::{Bounds, Error, Format, Limits, Model, Observer, Options, Step, format, preview};
+use reconstruct::{
+    Bounds, Error, Format, Limits, Model, Observer, Options, Step, format, import, preview,
+};
 use tokio::runtime::Handle;
 
 use super::{
@@ -27,9 +29,14 @@ use crate::{
 const PREVIEW_SIDE: u32 = 768;
 const TURNTABLE_SIDE: u32 = 320;
 
+/// Bytes of the largest mesh.
+const MESH_BYTES: u64 = 1 << 30;
+
 /// What all pictures have in common.
 pub(super) struct Maker {
     pub(super) options: Options,
+    /// The same for meshes.
+    pub(super) conversion: import::Request,
     /// The encoded picture of the person's own mask.
     pub(super) mask: Option<Vec<u8>>,
     /// What [`read_stdin`] gave, until the one picture that it is takes it.
@@ -55,19 +62,28 @@ impl Maker {
         let limits = Limits::default();
         let watch = Watch { maker: self, bar };
         watch.checkpoint(Step::Decode)?;
-        let image = match &plan.source {
+        let source = match &plan.source {
             Source::Stdin => self.take_stdin()?,
-            Source::File(path) => read_file(path, limits.bytes)?,
+            Source::File(path) => read_file(path)?,
         };
+        let is_mesh = import::Source::of(&source).is_some();
         let mask = self.mask.as_deref();
-        let needed = reconstruct::peak_bytes(&image, mask, &self.options, &limits)?;
+        let needed = if is_mesh {
+            import::peak_bytes(&source)?
+        } else {
+            reconstruct::peak_bytes(&source, mask, &self.options, &limits)?
+        };
         let room = handle.block_on(self.budget.take(needed));
         let _room = room.map_err(|refused| Failure {
             code: "over_budget",
             message: refused.to_string(),
         })?;
-        let model = reconstruct::reconstruct(&image, mask, &self.options, &limits, &watch)?;
-        drop(image);
+        let model = if is_mesh {
+            import::import(&source, &self.conversion, &watch)?
+        } else {
+            reconstruct::reconstruct(&source, mask, &self.options, &limits, &watch)?
+        };
+        drop(source);
         let files = match &plan.place {
             Place::Stdout => vec![to_stdout(&model, plan.formats[0])?],
             Place::Folder { .. } => self.to_folder(&model, plan, &watch)?,
@@ -111,13 +127,14 @@ impl Maker {
             files.put_model(&path, model, *format, stem)?;
         }
         watch.begin(Step::Preview);
+        let staged = import::staged(model);
         if self.preview {
             let view = preview::View::three_quarter(PREVIEW_SIDE);
-            let picture = preview::render(model, &view)?;
+            let picture = preview::render(&staged, &view)?;
             files.put(&folder.join(preview_name(stem)), &picture)?;
         }
         if self.turntable {
-            let strip = preview::turntable(model, TURNTABLE_SIDE, watch)?;
+            let strip = preview::turntable(&staged, TURNTABLE_SIDE, watch)?;
             files.put(&folder.join(turntable_name(stem)), &strip)?;
         }
         Ok(files.0)
@@ -183,12 +200,18 @@ impl From<Error> for Failure {
 
 /// All bytes of standard input; one over the limit is not read further.
 pub(super) fn read_stdin() -> Result<Vec<u8>, Failure> {
-    read(io::stdin(), Limits::default().bytes)
+    // A picture that is larger than pictures may be is refused by its own limit.
+    read(io::stdin(), MESH_BYTES)
 }
 
-fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
+fn read_file(path: &Path) -> Result<Vec<u8>, Failure> {
     let file = File::open(path).map_err(|e| cannot_read(&e))?;
     let length = file.metadata().map_or(0, |metadata| metadata.len());
+    let limit = if names_mesh(path) {
+        MESH_BYTES
+    } else {
+        Limits::default().bytes
+    };
     if length > limit {
         return Err(Failure::from(Error::TooLarge {
             what: "the file's size in bytes",
@@ -199,7 +222,17 @@ fn read_file(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     read(file, limit)
 }
 
-/// All bytes of a picture; one over `limit` is not read further.
+/// Whether a file may be as large as a mesh: what it is, its content tells.
+fn names_mesh(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| {
+        let known = import::Source::ALL.map(import::Source::name);
+        known
+            .iter()
+            .any(|name| extension.eq_ignore_ascii_case(name))
+    })
+}
+
+/// All bytes of a picture or a mesh; one over `limit` is not read further.
 fn read(from: impl io::Read, limit: u64) -> Result<Vec<u8>, Failure> {
     let mut bytes = Vec::new();
     let read = from.take(limit + 1).read_to_end(&mut bytes);

@@ -1,4 +1,4 @@
-//! `image2model convert`: pictures to models, no server, no network.
+//! `image2model convert`: pictures to models, and meshes to other formats, no server, no network.
 //!
 //! `inputs` finds the pictures, `plan` says where each one's files go (never onto a picture, never twice onto
 //! one file), `make` turns one picture into its files. Here the pictures are shared out among the jobs; each
@@ -20,7 +20,7 @@ use std::{
 
 use anyhow::Context as _;
 use reconstruct::{
-    Format, ModelKind, Options, Warning,
+    Format, ModelKind, Options, Warning, import,
     options::{Kind, specs},
 };
 use serde::Serialize;
@@ -32,10 +32,11 @@ use crate::{
     provider::{Budget, memory_limit},
 };
 
-/// Pictures are JPEG, PNG or WebP by content, whatever their names.
+/// Pictures are JPEG, PNG or WebP by content, whatever their names. A GLB, OBJ, STL or PLY is written in other formats: it
+/// keeps its faces and size unless --face-limit or --size says otherwise, and what shapes pictures does not apply to it.
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
-    /// Pictures, folders of pictures (not their subfolders), globs, or `-` for standard input
+    /// Pictures or meshes, folders of pictures (not their subfolders), globs, or `-` for standard input
     #[arg(required = true, value_name = "PICTURE")]
     inputs: Vec<PathBuf>,
 
@@ -57,7 +58,12 @@ pub(super) struct Args {
     face_limit: Option<String>,
 
     /// Longest edge in millimetres [default: 100]
-    #[arg(long, value_name = "MM", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        visible_alias = "size-mm",
+        value_name = "MM",
+        allow_hyphen_values = true
+    )]
     size: Option<String>,
 
     /// Longest side of the texture in pixels, 64 to 4096 [default: 1024]
@@ -202,6 +208,7 @@ pub(super) fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
     let is_stdin = |plan: &Plan| plan.source == Source::Stdin;
     let maker = Maker {
         options,
+        conversion: conversion(args)?,
         mask,
         // Read before Ctrl-C is listened for: until then it ends the program, however silent the input.
         stdin: Mutex::new(plans.iter().any(is_stdin).then(make::read_stdin)),
@@ -218,16 +225,22 @@ pub(super) fn run(args: &Args, config: &Config) -> anyhow::Result<ExitCode> {
 }
 
 fn options(args: &Args) -> anyhow::Result<Options> {
-    let flags = [
-        ("face_limit", &args.face_limit),
-        ("size_mm", &args.size),
-        ("texture_size", &args.texture_size),
-    ];
-    let given = flags
-        .iter()
-        .filter_map(|(name, value)| Some((*name, value.as_deref()?)));
+    let texture_size = args.texture_size.as_deref().map(|v| ("texture_size", v));
     let named = args.options.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-    Ok(Options::parse(args.model, given.chain(named))?)
+    let given = common(args).chain(texture_size).chain(named);
+    Ok(Options::parse(args.model, given)?)
+}
+
+/// What is asked of meshes.
+fn conversion(args: &Args) -> anyhow::Result<import::Request> {
+    Ok(import::Request::parse(common(args))?)
+}
+
+/// The options that pictures and meshes have in common, as far as they were given.
+fn common(args: &Args) -> impl Iterator<Item = (&str, &str)> {
+    [("face_limit", &args.face_limit), ("size_mm", &args.size)]
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value.as_deref()?)))
 }
 
 fn read_mask(path: &PathBuf) -> anyhow::Result<Vec<u8>> {

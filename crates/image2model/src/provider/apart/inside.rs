@@ -22,7 +22,7 @@ use crate::{
     },
     provider::{
         Generated, ModelRequest,
-        local::{conversion_peak, failed, make, write},
+        local::{conversion_peak, failed, make, peak_bytes, write},
     },
 };
 
@@ -107,8 +107,7 @@ fn needs(work: &Work, body: &[u8]) -> Result<u64, Failure> {
             options, formats, ..
         } => {
             let request = request(options, formats)?;
-            reconstruct::peak_bytes(body, None, &request.options, &Limits::default())
-                .map_err(|error| failed(&error))
+            peak_bytes(body, &request.making, &Limits::default()).map_err(|error| failed(&error))
         }
         Work::Convert { .. } => Ok(conversion_peak(body.len())),
     }

@@ -3,6 +3,7 @@
 mod bad_input;
 #[cfg(unix)]
 mod interrupt;
+mod meshes;
 mod naming;
 mod output;
 mod usage;

@@ -1,6 +1,7 @@
 //! The HTTP surface in process: the real router over the embedded store and a temporary directory, with a worker
 //! that is driven by hand.
 
+mod convert;
 mod download;
 mod guard;
 mod health;
@@ -46,6 +47,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 const GB: u64 = 1_000_000_000;
+const MEGABYTE: usize = 1024 * 1024;
 const ROOM: Space = Space {
     total: 100 * GB,
     free: 90 * GB,

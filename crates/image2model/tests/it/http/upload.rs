@@ -2,11 +2,9 @@ use axum::body::Body;
 use image2model::{capacity::disk::Space, job::ItemStatus};
 
 use super::{
-    Answer, Api, GB, Part, assert_problem, encoded, file, form_with, picture, raw_form, redacted,
-    slow::slow_form, text,
+    Answer, Api, GB, MEGABYTE, Part, assert_problem, encoded, file, form_with, picture, raw_form,
+    redacted, slow::slow_form, text,
 };
-
-const MEGABYTE: usize = 1024 * 1024;
 
 #[tokio::test]
 async fn pictures_and_options_become_a_job() {

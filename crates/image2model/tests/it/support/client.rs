@@ -87,6 +87,26 @@ impl Client {
         answer(request.multipart(form)).await
     }
 
+    /// Sends a mesh to be converted, under its name.
+    pub(crate) async fn convert(
+        &self,
+        name: &str,
+        mesh: Vec<u8>,
+        options: &[(&str, &str)],
+        key: Option<&str>,
+    ) -> Sent {
+        let part = Part::bytes(mesh).file_name(name.to_owned());
+        let mut form = Form::new().part("file", part);
+        for (name, value) in options {
+            form = form.text((*name).to_owned(), (*value).to_owned());
+        }
+        let mut request = self.http.post(format!("{}/models/convert", self.base));
+        if let Some(key) = key {
+            request = request.header("Idempotency-Key", key);
+        }
+        answer(request.multipart(form)).await.unwrap()
+    }
+
     /// Uploads pictures, which must be accepted: the job's id.
     pub(crate) async fn submit(&self, pictures: &[Vec<u8>], options: &[(&str, &str)]) -> String {
         let sent = self.upload(pictures, options, None).await.unwrap();
