@@ -8,16 +8,20 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use futures::TryStreamExt;
-use serde_json::{Value, json};
+use reconstruct::Format;
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::{
-    job::{FileRecord, Item, Job},
+    job::{FileRecord, Item, ItemId, Job, JobId},
     service::{Caller, OpenFile, Service, Signer},
 };
 
 use super::{
     caller::{job_id, shortened},
     error::Problem,
+    openapi::{Doc, Id},
     render,
 };
 
@@ -26,12 +30,52 @@ const EXTENSIONS: [&str; 8] = ["glb", "obj", "zip", "stl", "ply", "png", "jpg", 
 /// The format that is a picture of a model rather than the model.
 const PREVIEW: &str = "preview";
 
+/// The models of a job.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Downloads {
+    #[schemars(with = "Id")]
+    job_id: JobId,
+    files: Vec<Download>,
+    /// Where they are downloaded, in the order of `files`; signed where keys are needed.
+    download_urls: Vec<String>,
+    /// How many there are.
+    total_files: usize,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Download {
+    /// Its unique name at this server.
+    filename: String,
+    /// Bytes.
+    size: u64,
+    mime_type: String,
+    /// Seconds since 1970 in UTC.
+    created_time: f64,
+    /// `glb`, `obj`, `obj.zip`, `stl` or `ply`.
+    format: String,
+    /// The image that it was made from.
+    #[schemars(with = "Id")]
+    file_id: ItemId,
+    /// A picture of the model.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rendered_image: Option<Picture>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Picture {
+    /// Where it is downloaded; signed where keys are needed.
+    url: String,
+    content_type: String,
+    /// Bytes.
+    file_size: u64,
+}
+
 /// `GET /download/{job_id}/all`
 pub(super) async fn all(
     State(service): State<Service>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Downloads>, Problem> {
     let job = service.job(&caller, job_id(&id)?).await?;
     let signer = service.keyring.signer(&caller);
     let models: Vec<_> = job
@@ -44,35 +88,32 @@ pub(super) async fn all(
         .iter()
         .map(|(item, file)| listed(&job, item, file, &signer))
         .collect();
-    let urls: Vec<_> = models
-        .iter()
-        .map(|(_, file)| render::file_url(&job, file, &signer))
-        .collect();
-    Ok(Json(json!({
-        "job_id": job.id,
-        "files": files,
-        "download_urls": urls,
-        "total_files": files.len(),
-    })))
+    Ok(Json(Downloads {
+        job_id: job.id,
+        download_urls: models
+            .iter()
+            .map(|(_, file)| render::file_url(&job, file, &signer))
+            .collect(),
+        total_files: files.len(),
+        files,
+    }))
 }
 
-fn listed(job: &Job, item: &Item, file: &FileRecord, signer: &Signer) -> Value {
-    let mut shown = json!({
-        "filename": file.name,
-        "size": file.size,
-        "mime_type": file.media_type,
-        "created_time": file.created.0 as f64 / 1000.0,
-        "format": file.format,
-        "file_id": job.id.item(item.number),
-    });
-    if let Some(picture) = item.files.iter().find(|file| file.format == PREVIEW) {
-        shown["rendered_image"] = json!({
-            "url": render::file_url(job, picture, signer),
-            "content_type": picture.media_type,
-            "file_size": picture.size,
-        });
+fn listed(job: &Job, item: &Item, file: &FileRecord, signer: &Signer) -> Download {
+    let preview = item.files.iter().find(|file| file.format == PREVIEW);
+    Download {
+        filename: file.name.clone(),
+        size: file.size,
+        mime_type: file.media_type.clone(),
+        created_time: file.created.0 as f64 / 1000.0,
+        format: file.format.clone(),
+        file_id: job.id.item(item.number),
+        rendered_image: preview.map(|picture| Picture {
+            url: render::file_url(job, picture, signer),
+            content_type: picture.media_type.clone(),
+            file_size: picture.size,
+        }),
     }
-    shown
 }
 
 /// `GET /download/{job_id}/{filename}`
@@ -171,4 +212,47 @@ fn percent_encoded(text: &str) -> String {
             byte => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    vec![
+        Doc::get("/api/v1/download/{job_id}/all", "download", "list_downloads")
+            .says("The models of a job", "Empty until the first image is completed.")
+            .answers::<Downloads>(
+                200,
+                "The models.",
+                json!({
+                    "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+                    "files": [{
+                        "filename": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00_01_cat.glb",
+                        "size": 813244,
+                        "mime_type": "model/gltf-binary",
+                        "created_time": 1_767_323_047.1,
+                        "format": "glb",
+                        "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
+                    }],
+                    "download_urls": ["/api/v1/download/0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00/0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00_01_cat.glb"],
+                    "total_files": 1,
+                }),
+            ),
+        file_docs(
+            Doc::get("/api/v1/download/{job_id}/{filename}", "download", "download_file")
+                .says("One file of a job", "As an attachment that no browser runs."),
+        ),
+        file_docs(
+            Doc::get("/api/v1/download/direct/{filename}", "download", "download_by_name")
+                .says("One file by its unique name", "As an attachment that no browser runs."),
+        ),
+    ]
+}
+
+/// The media types of all files that are ever produced.
+pub(super) fn file_docs(doc: Doc) -> Doc {
+    let types = Format::ALL.map(Format::media_type);
+    types
+        .into_iter()
+        .chain(["image/png"])
+        .fold(doc, |doc, media_type| {
+            doc.sends(200, "The file.", media_type)
+        })
 }

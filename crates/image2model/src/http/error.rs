@@ -10,16 +10,60 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::service::ServiceError;
 
-use super::{pace::Late, plain, render};
+use super::{
+    code::{Code, error_code},
+    pace::Late,
+    plain, render,
+};
+
+/// Why a request was refused: RFC 9457's members, and those that clients of the Python service read.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Problem")]
+pub(super) struct ProblemBody {
+    #[serde(rename = "type")]
+    #[schemars(extend("const" = "about:blank"))]
+    kind: &'static str,
+    /// The status in words.
+    title: &'static str,
+    /// The HTTP status.
+    #[schemars(range(min = 400, max = 599))]
+    status: u16,
+    /// What is wrong, in a sentence that names the thing, its value and the limit.
+    detail: String,
+    /// The path that was asked for.
+    instance: String,
+    /// What is wrong, for programs.
+    code: Code,
+    #[schemars(extend("const" = true))]
+    error: bool,
+    /// `HTTP_<status>`, `VALIDATION_ERROR` for 422, `INTERNAL_SERVER_ERROR` for 500.
+    error_code: String,
+    /// The same as `detail`.
+    message: String,
+    /// The same as `status`.
+    #[schemars(range(min = 400, max = 599))]
+    status_code: u16,
+    /// What else there is to say: `validation_errors`, `errors`, the report of an unhealthy server.
+    #[schemars(with = "Map<String, Value>")]
+    details: Value,
+}
+
+/// A refusal as it looks on the wire.
+pub(super) fn example(status: StatusCode, message: &str, path: &str) -> Value {
+    json!(Problem::new(status, message).body(path))
+}
 
 /// A refusal. Its text is for the client: it names the thing, its value and the limit, and nothing internal.
 #[derive(Debug, Clone)]
 pub(super) struct Problem {
     status: StatusCode,
+    code: Code,
     message: String,
     details: Value,
     headers: Vec<(HeaderName, HeaderValue)>,
@@ -29,6 +73,7 @@ impl Problem {
     pub(super) fn new(status: StatusCode, message: impl Into<String>) -> Self {
         Self {
             status,
+            code: Code::of(status),
             message: message.into(),
             details: json!({}),
             headers: Vec::new(),
@@ -61,6 +106,13 @@ impl Problem {
         self
     }
 
+    /// Something finer than what the status means.
+    #[must_use]
+    pub(super) fn with_code(mut self, code: Code) -> Self {
+        self.code = code;
+        self
+    }
+
     #[must_use]
     pub(super) fn with_header(mut self, name: HeaderName, value: HeaderValue) -> Self {
         self.headers.push((name, value));
@@ -71,31 +123,25 @@ impl Problem {
         self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
-    fn code(&self) -> String {
-        match self.status {
-            StatusCode::UNPROCESSABLE_ENTITY => "VALIDATION_ERROR".to_owned(),
-            StatusCode::INTERNAL_SERVER_ERROR => "INTERNAL_SERVER_ERROR".to_owned(),
-            status => format!("HTTP_{}", status.as_u16()),
-        }
-    }
-
     fn title(&self) -> &'static str {
         self.status.canonical_reason().unwrap_or("Error")
     }
 
-    fn body(&self, instance: &str) -> Value {
-        json!({
-            "type": "about:blank",
-            "title": self.title(),
-            "status": self.status.as_u16(),
-            "detail": self.message,
-            "instance": instance,
-            "error": true,
-            "error_code": self.code(),
-            "message": self.message,
-            "status_code": self.status.as_u16(),
-            "details": self.details,
-        })
+    fn body(&self, instance: &str) -> ProblemBody {
+        let status = self.status.as_u16();
+        ProblemBody {
+            kind: "about:blank",
+            title: self.title(),
+            status,
+            detail: self.message.clone(),
+            instance: instance.to_owned(),
+            code: self.code,
+            error: true,
+            error_code: error_code(self.status),
+            message: self.message.clone(),
+            status_code: status,
+            details: self.details.clone(),
+        }
     }
 
     fn write(&self, instance: &str, as_page: bool) -> Response {
@@ -134,17 +180,20 @@ impl From<ServiceError> for Problem {
                 "Idempotency-Key",
                 "This Idempotency-Key was used for a request with other content.",
                 "key_reused",
-            ),
+            )
+            .with_code(Code::KeyReused),
             ServiceError::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
-            ServiceError::NotYet(why) => {
-                Self::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(5)
-            }
+            ServiceError::NotYet(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
+                .with_code(Code::NotYet)
+                .retry_after(5),
             ServiceError::GivenUp { code, message } => {
                 let status = match code.as_str() {
                     "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
                     _ => StatusCode::INTERNAL_SERVER_ERROR,
                 };
-                Self::new(status, message).with_details(json!({"code": code}))
+                Self::new(status, message)
+                    .with_code(Code::Failed)
+                    .with_details(json!({"code": code}))
             }
             ServiceError::Full => Self::new(
                 StatusCode::INSUFFICIENT_STORAGE,

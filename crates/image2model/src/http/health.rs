@@ -9,34 +9,78 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 use crate::{
     capacity,
+    config::Keep,
     job::Timestamp,
     service::{Component, Health, Service, Standing},
 };
 
-use super::{error::Problem, render};
+use super::{error::Problem, openapi::Doc, render};
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SERVICE: &str = "image2model-backend";
 const GB: f64 = 1e9;
 
-pub(super) async fn basic(State(service): State<Service>) -> Json<Value> {
-    Json(json!({
-        "status": "healthy",
-        "service": SERVICE,
-        "version": VERSION,
-        "timestamp": render::time(service.now()),
-    }))
+/// That this process answers.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Basic {
+    #[schemars(extend("const" = "healthy"))]
+    status: &'static str,
+    service: &'static str,
+    version: &'static str,
+    #[schemars(extend("format" = "date-time"))]
+    timestamp: String,
 }
 
-pub(super) async fn liveness(State(service): State<Service>) -> Json<Value> {
-    Json(json!({"status": "alive", "timestamp": render::time(service.now())}))
+pub(super) async fn basic(State(service): State<Service>) -> Json<Basic> {
+    Json(Basic {
+        status: "healthy",
+        service: SERVICE,
+        version: VERSION,
+        timestamp: render::time(service.now()),
+    })
 }
 
-pub(super) async fn readiness(State(service): State<Service>) -> Result<Json<Value>, Problem> {
+/// That this process lives.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Liveness {
+    #[schemars(extend("const" = "alive"))]
+    status: &'static str,
+    #[schemars(extend("format" = "date-time"))]
+    timestamp: String,
+}
+
+pub(super) async fn liveness(State(service): State<Service>) -> Json<Liveness> {
+    Json(Liveness {
+        status: "alive",
+        timestamp: render::time(service.now()),
+    })
+}
+
+/// That requests may come to this process.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Readiness {
+    #[schemars(extend("const" = "ready"))]
+    status: &'static str,
+    #[schemars(extend("format" = "date-time"))]
+    timestamp: String,
+    components: Vec<ComponentState>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ComponentState {
+    /// `redis` (the store, whichever it is), `disk_space`, `celery` (the workers) or `fal_api` (the remote provider).
+    name: &'static str,
+    #[schemars(with = "HealthWord")]
+    status: &'static str,
+}
+
+pub(super) async fn readiness(State(service): State<Service>) -> Result<Json<Readiness>, Problem> {
     let (components, ready) = service.readiness().await;
     if !ready {
         let failed: Vec<_> = components
@@ -48,18 +92,18 @@ pub(super) async fn readiness(State(service): State<Service>) -> Result<Json<Val
         let details = json!({"status": "not_ready", "failed_components": failed});
         return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).with_details(details));
     }
-    let components: Vec<_> = components
-        .iter()
-        .map(|component| json!({"name": component.name, "status": word(component.health)}))
-        .collect();
-    Ok(Json(json!({
-        "status": "ready",
-        "timestamp": render::time(service.now()),
-        "components": components,
-    })))
+    let state = |component: &Component| ComponentState {
+        name: component.name,
+        status: word(component.health),
+    };
+    Ok(Json(Readiness {
+        status: "ready",
+        timestamp: render::time(service.now()),
+        components: components.iter().map(state).collect(),
+    }))
 }
 
-pub(super) async fn detailed(State(service): State<Service>) -> Result<Json<Value>, Problem> {
+pub(super) async fn detailed(State(service): State<Service>) -> Result<Json<Report>, Problem> {
     let standing = service.standing().await;
     let report = report(&standing, &service);
     if standing.health() == Health::Unhealthy {
@@ -67,7 +111,7 @@ pub(super) async fn detailed(State(service): State<Service>) -> Result<Json<Valu
             StatusCode::SERVICE_UNAVAILABLE,
             "A component that is needed is unhealthy.",
         );
-        return Err(problem.with_details(report));
+        return Err(problem.with_details(json!(report)));
     }
     Ok(Json(report))
 }
@@ -101,6 +145,57 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
     response
 }
 
+pub(super) fn docs() -> Vec<Doc> {
+    let time = "2026-01-02T03:04:05.678Z";
+    let component = json!({"name": "redis", "status": "healthy"});
+    let mut asked = component.clone();
+    asked["response_time_ms"] = json!(0.4);
+    asked["details"] = json!({});
+    vec![
+        Doc::get("/health", "health", "health")
+            .also("/api/v1/health")
+            .says("Whether this process answers", "")
+            .answers::<Basic>(
+                200,
+                "It does.",
+                json!({"status": "healthy", "service": SERVICE, "version": VERSION, "timestamp": time}),
+            ),
+        Doc::get("/health/live", "health", "liveness")
+            .also("/api/v1/health/liveness")
+            .says("Whether this process lives", "If not, it is to be started anew.")
+            .answers::<Liveness>(200, "It does.", json!({"status": "alive", "timestamp": time})),
+        Doc::get("/health/ready", "health", "readiness")
+            .also("/api/v1/health/ready")
+            .also("/api/v1/health/readiness")
+            .says("Whether requests may come here", "Not while the store or the disk has been gone for 15 s.")
+            .answers::<Readiness>(
+                200,
+                "They may.",
+                json!({"status": "ready", "timestamp": time, "components": [component]}),
+            ),
+        Doc::get("/api/v1/health/detailed", "health", "report")
+            .says("The service with everything that it needs", "")
+            .answers::<Report>(
+                200,
+                "How it stands.",
+                json!({
+                    "status": "healthy",
+                    "service": SERVICE,
+                    "version": VERSION,
+                    "timestamp": time,
+                    "system": {"platform": "linux", "cpu_usage_percent": 3.5, "cpu_count": 4},
+                    "components": [asked],
+                    "uptime_seconds": 86_400.5,
+                    "results": {"keep": "auto", "keep_at_least_hours": 24, "text": "Models are kept for a day."},
+                }),
+            ),
+        Doc::get("/metrics", "health", "metrics")
+            .also("/api/v1/health/metrics")
+            .says("Metrics", "In the text format of Prometheus.")
+            .sends(200, "The metrics.", "text/plain"),
+    ]
+}
+
 fn word(health: Health) -> &'static str {
     match health {
         Health::Healthy => "healthy",
@@ -109,71 +204,155 @@ fn word(health: Health) -> &'static str {
     }
 }
 
-fn report(standing: &Standing, service: &Service) -> Value {
-    let components: Vec<_> = standing
-        .components
-        .iter()
-        .map(|component| shown(component, standing))
-        .collect();
-    json!({
-        "status": word(standing.health()),
-        "service": SERVICE,
-        "version": VERSION,
-        "timestamp": render::time(standing.at),
-        "system": system(standing),
-        "components": components,
-        "uptime_seconds": standing.uptime.as_secs_f64(),
-        "results": {
-            "keep": service.config.results.keep,
-            "keep_at_least_hours": service.config.results.keep_at_least_hours,
-            "text": service.retention(),
+/// How a component does, from best to worst.
+#[derive(JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[expect(
+    dead_code,
+    reason = "it stands for the words of `word` in the API's description"
+)]
+enum HealthWord {
+    Healthy,
+    Degraded,
+    Unhealthy,
+}
+
+/// The service with everything that it needs.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Report {
+    /// The worst of `components`.
+    #[schemars(with = "HealthWord")]
+    status: &'static str,
+    service: &'static str,
+    version: &'static str,
+    #[schemars(extend("format" = "date-time"))]
+    timestamp: String,
+    system: Machine,
+    components: Vec<ComponentReport>,
+    /// Seconds since this process started.
+    uptime_seconds: f64,
+    results: Kept,
+}
+
+/// The machine; what it does not tell is missing.
+#[derive(Debug, Default, Serialize, JsonSchema)]
+struct Machine {
+    platform: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_usage_percent: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cpu_count: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_usage_percent: Option<f64>,
+    /// Gigabytes of a thousand million bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_available_gb: Option<f64>,
+    /// Gigabytes of a thousand million bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    memory_total_gb: Option<f64>,
+    /// Over 1, 5 and 15 minutes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    load_average: Option<[f64; 3]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_usage_percent: Option<f64>,
+    /// Gigabytes of a thousand million bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_free_gb: Option<f64>,
+    /// Gigabytes of a thousand million bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    disk_total_gb: Option<f64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct ComponentReport {
+    #[serde(flatten)]
+    state: ComponentState,
+    /// Milliseconds that it took to ask it.
+    response_time_ms: f64,
+    /// What else there is to say of it, by component.
+    details: Map<String, Value>,
+}
+
+/// How long results are kept.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Kept {
+    /// `results.keep` of the configuration.
+    #[schemars(with = "String")]
+    keep: Keep,
+    /// Hours.
+    keep_at_least_hours: u64,
+    /// In words.
+    text: String,
+}
+
+fn report(standing: &Standing, service: &Service) -> Report {
+    Report {
+        status: word(standing.health()),
+        service: SERVICE,
+        version: VERSION,
+        timestamp: render::time(standing.at),
+        system: system(standing),
+        components: standing
+            .components
+            .iter()
+            .map(|component| shown(component, standing))
+            .collect(),
+        uptime_seconds: standing.uptime.as_secs_f64(),
+        results: Kept {
+            keep: service.config.results.keep,
+            keep_at_least_hours: service.config.results.keep_at_least_hours,
+            text: service.retention(),
         },
-    })
+    }
 }
 
-fn system(standing: &Standing) -> Value {
-    let mut system = json!({"platform": std::env::consts::OS});
-    if let Some(load) = standing.load {
-        system["cpu_usage_percent"] = json!(load.cpu_percent);
-        system["cpu_count"] = json!(load.cores);
-        system["memory_usage_percent"] = json!(load.memory_percent);
-        system["memory_available_gb"] = json!(load.memory_available as f64 / GB);
-        system["memory_total_gb"] = json!(load.memory_total as f64 / GB);
-        system["load_average"] = json!(load.average);
+fn system(standing: &Standing) -> Machine {
+    let gb = |bytes: u64| bytes as f64 / GB;
+    let (load, disk) = (standing.load, standing.disk);
+    Machine {
+        platform: std::env::consts::OS,
+        cpu_usage_percent: load.map(|load| load.cpu_percent),
+        cpu_count: load.map(|load| load.cores),
+        memory_usage_percent: load.map(|load| load.memory_percent),
+        memory_available_gb: load.map(|load| gb(load.memory_available)),
+        memory_total_gb: load.map(|load| gb(load.memory_total)),
+        load_average: load.map(|load| load.average),
+        disk_usage_percent: disk.map(|disk| disk.used_percent()),
+        disk_free_gb: disk.map(|disk| gb(disk.free)),
+        disk_total_gb: disk.map(|disk| gb(disk.total)),
     }
-    if let Some(disk) = standing.disk {
-        system["disk_usage_percent"] = json!(disk.used_percent());
-        system["disk_free_gb"] = json!(disk.free as f64 / GB);
-        system["disk_total_gb"] = json!(disk.total as f64 / GB);
-    }
-    system
 }
 
-fn shown(component: &Component, standing: &Standing) -> Value {
-    let mut details = match component.name {
-        "celery" => workers(standing),
-        "redis" => standing
-            .promise
-            .as_ref()
-            .map_or_else(|| json!({}), |promise| json!({"durability": promise})),
-        "disk_space" => standing.disk.map_or_else(
-            || json!({}),
-            |disk| json!({"usage_percent": disk.used_percent(), "free_gb": disk.free as f64 / GB}),
-        ),
-        _ => json!({}),
-    };
+fn shown(component: &Component, standing: &Standing) -> ComponentReport {
+    let mut details = Map::new();
+    match component.name {
+        "celery" => details = workers(standing),
+        "redis" => {
+            let promise = standing.promise.iter();
+            details.extend(promise.map(|promise| ("durability".to_owned(), json!(promise))));
+        }
+        "disk_space" => {
+            if let Some(disk) = standing.disk {
+                details.insert("usage_percent".to_owned(), json!(disk.used_percent()));
+                details.insert("free_gb".to_owned(), json!(disk.free as f64 / GB));
+            }
+        }
+        _ => {}
+    }
     if let Some(note) = &component.note {
-        details["note"] = json!(note);
+        details.insert("note".to_owned(), json!(note));
     }
-    json!({
-        "name": component.name,
-        "status": word(component.health),
-        "response_time_ms": component.took.as_secs_f64() * 1000.0,
-        "details": details,
-    })
+    ComponentReport {
+        state: ComponentState {
+            name: component.name,
+            status: word(component.health),
+        },
+        response_time_ms: component.took.as_secs_f64() * 1000.0,
+        details,
+    }
 }
 
-fn workers(standing: &Standing) -> Value {
+fn workers(standing: &Standing) -> Map<String, Value> {
     let reports = &standing.workers;
     let names: Vec<_> = reports.iter().map(|report| &report.worker).collect();
     let pools: Vec<_> = reports
@@ -187,10 +366,13 @@ fn workers(standing: &Standing) -> Value {
             })
         })
         .collect();
-    json!({
-        "active_workers": reports.len(),
-        "workers": names,
-        "pools": pools,
-        "scheduler": standing.leader.as_ref().map(|leader| &leader.0),
-    })
+    Map::from_iter([
+        ("active_workers".to_owned(), json!(reports.len())),
+        ("workers".to_owned(), json!(names)),
+        ("pools".to_owned(), json!(pools)),
+        (
+            "scheduler".to_owned(),
+            json!(standing.leader.as_ref().map(|leader| &leader.0)),
+        ),
+    ])
 }

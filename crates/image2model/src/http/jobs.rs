@@ -5,8 +5,9 @@ use axum::{
     extract::{Path, Query, State},
     http::StatusCode,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
 use crate::{
     job::{JobId, Timestamp},
@@ -17,7 +18,8 @@ use crate::{
 use super::{
     caller::{job_id, shortened, task_ref},
     error::Problem,
-    render,
+    openapi::{self, Doc, Parameter},
+    render::{self, JobHead, WholeJob},
 };
 
 const PAGE: usize = 20;
@@ -28,7 +30,7 @@ pub(super) async fn one(
     State(service): State<Service>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<WholeJob>, Problem> {
     let id = job_id(&id)?;
     let progress = service.progress(id).await?;
     let job = service.job(&caller, id).await?;
@@ -44,7 +46,7 @@ pub(super) async fn cancel(
     State(service): State<Service>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<(StatusCode, Json<Value>), Problem> {
+) -> Result<(StatusCode, Json<WholeJob>), Problem> {
     let id = job_id(&id)?;
     let progress = service.progress(id).await?;
     let job = service.cancel(&caller, id).await?;
@@ -65,27 +67,44 @@ pub(super) struct Which {
     ids: Option<String>,
 }
 
+/// Jobs, newest first or in the order asked.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(super) enum Jobs {
+    Page {
+        /// Newest first.
+        jobs: Vec<JobHead>,
+        /// The `cursor` of the next page; missing on the last.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next: Option<String>,
+    },
+    Asked {
+        /// In the order of `ids`; null where there is no such job.
+        jobs: Vec<Option<WholeJob>>,
+    },
+}
+
 /// `GET /jobs?limit=&cursor=`, newest first, or `GET /jobs?ids=a,b` in the order asked.
 pub(super) async fn list(
     State(service): State<Service>,
     caller: Caller,
     Query(which): Query<Which>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Jobs>, Problem> {
+    let limit = limit(which.limit.as_deref())?;
+    let after = which.cursor.as_deref().map(cursor).transpose()?;
     if let Some(ids) = which.ids {
         return several(&service, &caller, &ids).await;
     }
-    let limit = limit(which.limit.as_deref())?;
-    let after = which.cursor.as_deref().map(cursor).transpose()?;
     let page = service.list(&caller, after, limit).await?;
-    let jobs: Vec<_> = page.jobs.iter().map(render::job_head).collect();
-    let mut shown = json!({"jobs": jobs});
-    if let Some(next) = page.next {
-        shown["next"] = format!("{}_{}", next.created.0, next.id).into();
-    }
-    Ok(Json(shown))
+    Ok(Json(Jobs::Page {
+        jobs: page.jobs.iter().map(render::job_head).collect(),
+        next: page
+            .next
+            .map(|next| format!("{}_{}", next.created.0, next.id)),
+    }))
 }
 
-async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<Value>, Problem> {
+async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<Jobs>, Problem> {
     let asked = ids
         .split(',')
         .map(task_ref)
@@ -104,15 +123,13 @@ async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<V
         progress.extend(service.progress(*id).await?);
     }
     let signer = service.keyring.signer(caller);
-    let mut jobs = service.jobs(caller, &ids).await?.into_iter();
-    let mut shown = Vec::with_capacity(asked.len());
-    for id in asked {
-        shown.push(match id.job().and_then(|_| jobs.next().flatten()) {
-            Some(job) => render::job(&job, &progress, &signer),
-            None => Value::Null,
-        });
-    }
-    Ok(Json(json!({"jobs": shown})))
+    let mut found = service.jobs(caller, &ids).await?.into_iter();
+    let shown = |job| render::job(&job, &progress, &signer);
+    let jobs = asked
+        .iter()
+        .map(|id| id.job().and_then(|_| found.next().flatten()).map(shown))
+        .collect();
+    Ok(Json(Jobs::Asked { jobs }))
 }
 
 fn limit(text: Option<&str>) -> Result<usize, Problem> {
@@ -143,4 +160,71 @@ fn cursor(text: &str) -> Result<Cursor, Problem> {
         let message = format!("cursor is {:?}; it must be a page's next", shortened(text));
         Problem::field("cursor", message, "value_error")
     })
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    let head = json!({
+        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "status": "completed",
+        "created": "2026-01-02T03:04:05.678Z",
+        "ended": "2026-01-02T03:04:07.123Z",
+        "priority": "normal",
+        "labels": {},
+        "options": {"model": "inflate", "face_limit": "20000", "format": ["stl"]},
+        "total_files": 1,
+    });
+    let mut job = head.clone();
+    job["items"] = json!([{
+        "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
+        "filename": "cat.jpg",
+        "status": "completed",
+        "progress": 100,
+        "attempts": 0,
+        "warnings": [{"code": "no_foreground", "message": "nothing stood out; the whole picture was taken"}],
+        "files": [{
+            "filename": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00_01_cat.glb",
+            "format": "glb",
+            "media_type": "model/gltf-binary",
+            "size": 813244,
+            "url": "/api/v1/download/0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00/0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00_01_cat.glb",
+        }],
+    }]);
+    job["stream_url"] = "/api/v1/status/tasks/0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00/stream".into();
+    let id = openapi::ID_PATTERN.trim_matches(['^', '$']);
+    vec![
+        Doc::get("/api/v1/jobs", "jobs", "list_jobs")
+            .says(
+                "The caller's jobs",
+                "A page, newest first; or, with `ids`, those jobs in the order asked.",
+            )
+            .asks(Parameter::query(
+                "limit",
+                "Most jobs of a page.",
+                json!({"type": "integer", "minimum": 1, "maximum": LARGEST_PAGE, "default": PAGE}),
+            ))
+            .asks(Parameter::query(
+                "cursor",
+                "`next` of the page before.",
+                json!({"type": "string", "pattern": format!("^[0-9]{{1,15}}_{id}$")}),
+            ))
+            .asks(Parameter::query(
+                "ids",
+                "Ids of jobs, parted by commas; 100 at most.",
+                json!({
+                    "type": "string",
+                    "pattern": format!("^{id}(,{id}){{0,{}}}$", LARGEST_PAGE - 1),
+                }),
+            ))
+            .answers::<Jobs>(200, "The jobs.", json!({"jobs": [head], "next": format!("1767323045678_{}", "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00")}))
+            .refuses(422, "A parameter is out of bounds; `details` names it."),
+        Doc::get("/api/v1/jobs/{job_id}", "jobs", "get_job")
+            .says("One job", "With its images and their files.")
+            .answers::<WholeJob>(200, "The job.", job.clone()),
+        Doc::post("/api/v1/jobs/{job_id}/cancel", "jobs", "cancel_job")
+            .says(
+                "Cancel a job",
+                "What waits ends at once, what runs ends soon; an ended job stays as it is.",
+            )
+            .answers::<WholeJob>(202, "The job as it stands now.", job),
+    ]
 }

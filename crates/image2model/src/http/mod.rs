@@ -8,6 +8,7 @@
 
 mod access;
 mod caller;
+mod code;
 mod download;
 mod error;
 mod events;
@@ -16,6 +17,7 @@ mod guard;
 mod health;
 mod jobs;
 mod models;
+mod openapi;
 mod pace;
 mod page;
 mod plain;
@@ -26,8 +28,10 @@ mod status;
 mod stream;
 mod upload;
 
+use std::sync::Arc;
+
 use axum::{
-    Router,
+    Extension, Router,
     extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, Method, header},
     middleware::{from_fn, from_fn_with_state},
@@ -44,10 +48,12 @@ use crate::service::Service;
 use self::{
     access::Access::{Keyed, Linked, Open, Work},
     form::Intake,
+    openapi::Description,
     routes::Routes,
 };
 
 pub use access::Access;
+pub use code::errors_page;
 pub use routes::Route;
 pub use serve::{Surface, Tls, TlsError, serve};
 
@@ -62,6 +68,9 @@ fn routes(service: &Service) -> Routes {
 
     probe_routes(service)
         .get("/", Open, page::index)
+        .get("/openapi.json", Open, openapi::json)
+        .get("/docs", Open, openapi::docs_page)
+        .get("/docs/style.css", Open, openapi::style)
         .get("/plain", Open, plain::upload_form)
         .get("/job/{job_id}", Linked, plain::job)
         .under("/api/v1")
@@ -107,18 +116,25 @@ fn probe_routes(service: &Service) -> Routes {
 /// All of them. Serve it with the clients' addresses (`into_make_service_with_connect_info::<SocketAddr>()`): without
 /// keys they are the flows of fair queueing.
 pub fn router(service: Service) -> Router {
-    let routes = routes(&service).into_router().fallback(page::asset);
+    let (routes, table) = routes(&service).into_parts();
+    let described = Arc::new(Description::new(table, &service));
+    let routes = routes.fallback(page::asset).layer(Extension(described));
     finished(routes, service)
 }
 
 /// The route table, for whoever describes or tests it.
 pub fn table(service: &Service) -> Vec<Route> {
-    routes(service).into_table()
+    routes(service).into_parts().1
+}
+
+/// Lines of the route table that the API's description lacks, and those that it has and the table has not.
+pub fn undescribed(service: &Service) -> Vec<String> {
+    openapi::undescribed(&table(service))
 }
 
 /// Health and metrics alone, for a process that has no API.
 pub fn probes(service: Service) -> Router {
-    let routes = probe_routes(&service).into_router();
+    let (routes, _) = probe_routes(&service).into_parts();
     finished(routes.fallback(health::nothing_else), service)
 }
 

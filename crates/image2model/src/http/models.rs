@@ -8,6 +8,7 @@ use axum::{
 };
 use reconstruct::Format;
 use serde::Deserialize;
+use serde_json::json;
 
 use crate::{
     provider::ModelInfo,
@@ -19,6 +20,7 @@ use super::{
     download,
     error::Problem,
     form::Intake,
+    openapi::{self, Doc, Parameter},
     upload,
 };
 
@@ -72,6 +74,76 @@ pub(super) async fn download(
     };
     let opened = service.model(&caller, item, format.extension()).await?;
     Ok(download::attachment(opened))
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    let accepted = json!({
+        "batch_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "uploaded_files": [{
+            "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
+            "filename": "cat.stl",
+            "file_size": 48213,
+            "content_type": "model/stl",
+            "status": "uploaded",
+            "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        }],
+        "face_limit": null,
+        "total_files": 1,
+        "status": "uploaded",
+        "message": "1 file uploaded",
+    });
+    let formats = Format::ALL.map(Format::extension);
+    vec![
+        Doc::get("/api/v1/models/available", "models", "list_models")
+            .says(
+                "The models that can be asked for",
+                "With their options and formats; the default is the first.",
+            )
+            .answers::<Vec<ModelInfo>>(200, "The models.", json!(ModelInfo::all())),
+        Doc::post("/api/v1/models/convert", "models", "convert")
+            .says(
+                "Meshes to other formats",
+                "As an upload, but the files are meshes that others made.",
+            )
+            .asks(upload::idempotency())
+            .takes_form(openapi::meshes)
+            .answers::<upload::Accepted>(200, "The job.", accepted)
+            .sends(
+                303,
+                "For a browser that asks for a page: where the job's page is.",
+                "text/html",
+            )
+            .refuses(
+                507,
+                "The disk is full and nothing on it is old enough to be removed.",
+            ),
+        download::file_docs(
+            Doc::get(
+                "/api/v1/models/download/{job_id}",
+                "models",
+                "download_model",
+            )
+            .says(
+                "A model in a format of choice",
+                "A format that is not there yet is written first.",
+            )
+            .asks(Parameter::query(
+                "format",
+                "The format.",
+                json!({"type": "string", "enum": formats, "default": Format::Glb.extension()}),
+            ))
+            .asks(Parameter::query(
+                "file_id",
+                "Which image's model, where the job has several.",
+                json!({"type": "string", "format": "uuid", "pattern": openapi::ID_PATTERN}),
+            ))
+            .refuses(409, "The image has no model, or none yet.")
+            .refuses(422, "There is no such format.")
+            .refuses(507, "The disk is full."),
+        ),
+    ]
 }
 
 fn format(name: Option<&str>) -> Result<Format, Problem> {

@@ -7,11 +7,13 @@ use axum::{
     response::{Html, IntoResponse, Response},
 };
 use rust_embed::{Embed, EmbeddedFile};
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::service::Service;
 
-use super::{error::Problem, health, plain, render};
+use super::{error::Problem, health, openapi::Doc, plain, render};
 
 /// `web/dist` as it was when the binary was built; empty where it was not.
 #[derive(Embed)]
@@ -27,8 +29,7 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; f
 /// `GET /`: the page for browsers, name and version for programs.
 pub(super) async fn index(State(service): State<Service>, headers: HeaderMap) -> Response {
     let mut response = if !render::prefers_page(&headers) {
-        Json(json!({"message": "image2model turns images into 3D models", "version": health::VERSION}))
-            .into_response()
+        Json(Greeting::new()).into_response()
     } else if let Some(file) = Dist::get("index.html") {
         asset_response("index.html", file, &headers)
     } else {
@@ -38,6 +39,36 @@ pub(super) async fn index(State(service): State<Service>, headers: HeaderMap) ->
         .headers_mut()
         .append(header::VARY, header::ACCEPT.into());
     response
+}
+
+/// What a program reads at `/`.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Greeting {
+    message: &'static str,
+    version: &'static str,
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    let greeting = Greeting::new();
+    vec![
+        Doc::get("/", "pages", "index")
+            .says(
+                "Name and version, or the page",
+                "The page is for those whose `Accept` prefers HTML.",
+            )
+            .answers::<Greeting>(200, "Which of the two `Accept` prefers.", json!(greeting))
+            .sends(200, "", "text/html")
+            .ends(304, "The page has not changed."),
+    ]
+}
+
+impl Greeting {
+    fn new() -> Self {
+        Self {
+            message: "image2model turns images into 3D models",
+            version: health::VERSION,
+        }
+    }
 }
 
 /// Everything that no route names: an asset of the page, or nothing.

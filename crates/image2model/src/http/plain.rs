@@ -19,7 +19,7 @@ use crate::{
     store::Progress,
 };
 
-use super::{caller::job_id, error::Problem, page, render};
+use super::{caller::job_id, error::Problem, openapi::Doc, page, render};
 
 /// Seconds between two looks at a job that has not ended.
 const REFRESH: u32 = 2;
@@ -98,6 +98,20 @@ pub(super) async fn job(
     Ok((newest, page::html(document("Your models", &head, &body))))
 }
 
+pub(super) fn docs() -> Vec<Doc> {
+    vec![
+        Doc::get("/plain", "pages", "upload_form")
+            .says("An upload form without scripts", "")
+            .sends(200, "The page.", "text/html"),
+        Doc::get("/job/{job_id}", "pages", "job_page")
+            .says(
+                "A job as a page without scripts",
+                "It loads itself anew until the job has ended.",
+            )
+            .sends(200, "The page.", "text/html"),
+    ]
+}
+
 fn item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> String {
     let mut shown = format!("<li><b>{}</b>: ", escaped(&item.filename));
     let _ = match render::item_error(item) {
@@ -156,7 +170,7 @@ fn document(title: &str, head: &str, body: &str) -> String {
     )
 }
 
-fn escaped(text: &str) -> String {
+pub(super) fn escaped(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
     for c in text.chars() {
         match c {

@@ -1,13 +1,20 @@
 //! The JSON that several resources share: jobs, items, times, overall progress; and what a client would rather read.
 
+use std::collections::BTreeMap;
+
 use axum::http::{HeaderMap, header};
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::{
-    job::{FileRecord, Item, ItemStatus, Job, JobStatus, Priority, Timestamp},
+    job::{
+        FileRecord, Item, ItemId, ItemStatus, Job, JobId, JobStatus, Notice, Priority, Timestamp,
+    },
     service::Signer,
     store::Progress,
 };
+
+use super::openapi::Id;
 
 /// A time as RFC 3339.
 pub(super) fn time(at: Timestamp) -> String {
@@ -91,82 +98,162 @@ pub(super) fn item_error(item: &Item) -> Option<String> {
     }
 }
 
+/// A job without its items, as lists show it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct JobHead {
+    #[schemars(with = "Id")]
+    job_id: JobId,
+    status: JobStatus,
+    /// When it was accepted, as RFC 3339 in UTC.
+    #[schemars(extend("format" = "date-time"))]
+    created: String,
+    /// When its last image ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("format" = "date-time"))]
+    ended: Option<String>,
+    priority: Priority,
+    /// What the client told to find it by.
+    labels: BTreeMap<String, String>,
+    /// Those it is made with, defaults included, each as text; `format` lists the formats besides GLB.
+    options: BTreeMap<String, OptionValue>,
+    /// How many images it has, 1 to 25.
+    total_files: usize,
+}
+
+/// An option's value as text, or several.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum OptionValue {
+    One(String),
+    Several(Vec<String>),
+}
+
 /// A job as our own endpoints show it.
-pub(super) fn job(job: &Job, progress: &[Progress], signer: &Signer) -> Value {
-    let mut shown = job_head(job);
-    let items: Vec<_> = job
-        .items
-        .iter()
-        .map(|one| item(job, one, progress, signer))
-        .collect();
-    shown.insert("items".to_owned(), items.into());
-    let stream = signer.sign(&format!("/api/v1/status/tasks/{}/stream", job.id));
-    shown.insert("stream_url".to_owned(), stream.into());
-    shown.into()
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Job")]
+pub(super) struct WholeJob {
+    #[serde(flatten)]
+    head: JobHead,
+    /// Its images in the order of the upload.
+    items: Vec<ShownItem>,
+    /// Where its events are read; signed where keys are needed.
+    stream_url: String,
+}
+
+/// One image of a job, or one mesh of a conversion.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "Item")]
+struct ShownItem {
+    #[schemars(with = "Id")]
+    file_id: ItemId,
+    /// Its name as it was sent.
+    filename: String,
+    status: ItemStatus,
+    /// Percent; 100 at its end only.
+    #[schemars(range(max = 100))]
+    progress: u8,
+    /// Attempts that ended in an error.
+    attempts: u32,
+    /// What whoever looks at the model should know.
+    warnings: Vec<Warning>,
+    /// What it became, its preview included; empty until it is completed.
+    files: Vec<ShownFile>,
+    /// Why it failed, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Why it failed, for programs: `truncated`, `cancelled` and so on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_code: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Warning {
+    /// For programs.
+    code: String,
+    /// In words.
+    message: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "File")]
+struct ShownFile {
+    /// Its unique name at this server.
+    filename: String,
+    /// `glb`, `obj`, `obj.zip`, `stl`, `ply`, or `preview` for a picture of the model.
+    format: String,
+    media_type: String,
+    /// Bytes.
+    size: u64,
+    /// Where it is downloaded; signed where keys are needed.
+    url: String,
+}
+
+/// A job as our own endpoints show it.
+pub(super) fn job(job: &Job, progress: &[Progress], signer: &Signer) -> WholeJob {
+    WholeJob {
+        head: job_head(job),
+        items: job
+            .items
+            .iter()
+            .map(|one| item(job, one, progress, signer))
+            .collect(),
+        stream_url: signer.sign(&format!("/api/v1/status/tasks/{}/stream", job.id)),
+    }
 }
 
 /// A job without its items.
-pub(super) fn job_head(job: &Job) -> Map<String, Value> {
-    let mut options: Map<_, _> = job
+pub(super) fn job_head(job: &Job) -> JobHead {
+    let mut options: BTreeMap<_, _> = job
         .options
         .iter()
-        .map(|(name, value)| (name.clone(), value.clone().into()))
+        .map(|(name, value)| (name.clone(), OptionValue::One(value.clone())))
         .collect();
-    options.insert("format".to_owned(), json!(job.formats));
-    let mut shown = Map::new();
-    shown.insert("job_id".to_owned(), job.id.to_string().into());
-    shown.insert("status".to_owned(), job_status(job.status()).into());
-    shown.insert("created".to_owned(), time(job.created).into());
-    if let Some(ended) = job.ended {
-        shown.insert("ended".to_owned(), time(ended).into());
+    let formats = OptionValue::Several(job.formats.clone());
+    options.insert("format".to_owned(), formats);
+    JobHead {
+        job_id: job.id,
+        status: job.status(),
+        created: time(job.created),
+        ended: job.ended.map(time),
+        priority: job.priority,
+        labels: BTreeMap::new(),
+        options,
+        total_files: job.items.len(),
     }
-    let priority = match job.priority {
-        Priority::Normal => "normal",
-        Priority::High => "high",
+}
+
+fn item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> ShownItem {
+    let warning = |warning: &Notice| Warning {
+        code: warning.code.clone(),
+        message: warning.message.clone(),
     };
-    shown.insert("priority".to_owned(), priority.into());
-    shown.insert("labels".to_owned(), json!({}));
-    shown.insert("options".to_owned(), options.into());
-    shown.insert("total_files".to_owned(), job.items.len().into());
-    shown
-}
-
-fn item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> Value {
-    let warnings: Vec<_> = item
-        .warnings
-        .iter()
-        .map(|warning| json!({"code": warning.code, "message": warning.message}))
-        .collect();
-    let files: Vec<_> = item
-        .files
-        .iter()
-        .map(|record| file(job, record, signer))
-        .collect();
-    let mut shown = json!({
-        "file_id": job.id.item(item.number),
-        "filename": item.filename,
-        "status": item.status,
-        "progress": percent(job, item, progress),
-        "attempts": item.attempts,
-        "warnings": warnings,
-        "files": files,
-    });
-    if let Some(error) = item_error(item) {
-        shown["error"] = error.into();
-        let code = item.error.as_ref().map_or("cancelled", |e| e.code.as_str());
-        shown["error_code"] = code.into();
+    let error = item_error(item);
+    let code = || item.error.as_ref().map_or("cancelled", |e| e.code.as_str());
+    ShownItem {
+        file_id: job.id.item(item.number),
+        filename: item.filename.clone(),
+        status: item.status,
+        progress: percent(job, item, progress),
+        attempts: item.attempts,
+        warnings: item.warnings.iter().map(warning).collect(),
+        files: item
+            .files
+            .iter()
+            .map(|record| file(job, record, signer))
+            .collect(),
+        error_code: error.as_ref().map(|_| code().to_owned()),
+        error,
     }
-    shown
 }
 
-fn file(job: &Job, file: &FileRecord, signer: &Signer) -> Value {
-    json!({
-        "filename": file.name,
-        "format": file.format,
-        "media_type": file.media_type,
-        "size": file.size,
-        "url": file_url(job, file, signer),
-    })
+fn file(job: &Job, file: &FileRecord, signer: &Signer) -> ShownFile {
+    ShownFile {
+        filename: file.name.clone(),
+        format: file.format.clone(),
+        media_type: file.media_type.clone(),
+        size: file.size,
+        url: file_url(job, file, signer),
+    }
 }
 
 /// Where a file is downloaded; its name needs no escaping, since the service made it.

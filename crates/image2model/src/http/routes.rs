@@ -79,11 +79,7 @@ impl Routes {
         self
     }
 
-    pub(super) fn into_router(self) -> Router<Service> {
-        self.router
-    }
-
-    pub(super) fn into_table(self) -> Vec<Route> {
-        self.table
+    pub(super) fn into_parts(self) -> (Router<Service>, Vec<Route>) {
+        (self.router, self.table)
     }
 }

@@ -1,13 +1,17 @@
 //! How a job or one of its images stands, in the old clients' words.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::{Path, State},
 };
-use serde_json::{Map, Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::{
-    job::{Item, ItemStatus, Job, JobId, JobStatus},
+    job::{Item, ItemId, ItemStatus, Job, JobId, JobStatus, Timestamp},
     service::{Caller, Service, ServiceError, Signer},
     store::Progress,
 };
@@ -15,15 +19,109 @@ use crate::{
 use super::{
     caller::{TaskRef, job_id, task_ref},
     error::Problem,
+    openapi::{Doc, FileStatus, Id},
     render,
 };
+
+/// How a job or one image of it stands.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct TaskStatus {
+    #[serde(flatten)]
+    head: Head,
+    /// The id that was asked for.
+    #[schemars(with = "Id")]
+    task_id: String,
+    /// The job that it is or belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Id>")]
+    job_id: Option<JobId>,
+    /// Of an image: its name as it was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filename: Option<String>,
+    /// While it is processed: ended files of a job, percent of an image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    current: Option<usize>,
+    /// While it is processed: what `current` goes up to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    total: Option<usize>,
+    /// Once it is completed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    result: Option<TaskResult>,
+    /// Once it has failed: why, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+    /// Once it has failed: why, for each image that has a reason.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error_details: Option<Vec<FileError>>,
+    /// When this was so; milliseconds since 1970 in UTC.
+    timestamp: i64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Head {
+    #[schemars(extend("enum" = ["queued", "processing", "retrying", "completed", "failed", "cancelled"]))]
+    status: &'static str,
+    /// Percent; of a job the mean over its images.
+    #[schemars(range(max = 100))]
+    progress: u32,
+    /// In words.
+    message: String,
+    /// `status` as Celery would call it.
+    #[schemars(extend("enum" = ["PENDING", "PROGRESS", "RETRY", "SUCCESS", "FAILURE", "REVOKED"]))]
+    state: &'static str,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+enum TaskResult {
+    Job(JobResult),
+    Image(ImageResult),
+}
+
+/// Counts and links of an ended job.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct JobResult {
+    #[schemars(with = "Id")]
+    job_id: JobId,
+    status: JobStatus,
+    /// How many files there were, 1 to 25.
+    total_files: usize,
+    /// Those that became models.
+    successful_files: usize,
+    /// The others.
+    failed_files: usize,
+    /// Where all files are listed.
+    files_url: String,
+}
+
+/// Links of one completed image.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ImageResult {
+    #[schemars(with = "Id")]
+    job_id: JobId,
+    /// Where its files are downloaded; signed where keys are needed.
+    download_urls: Vec<String>,
+}
+
+/// Why one image failed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileError {
+    #[schemars(with = "Id")]
+    file_id: ItemId,
+    /// Its name as it was sent.
+    filename: String,
+    /// In words.
+    error: String,
+    /// For programs; null for a cancelled one.
+    code: Option<String>,
+}
 
 /// `GET /status/{task_id}` and its two aliases; a file's id is answered for that file.
 pub(super) async fn task(
     State(service): State<Service>,
     caller: Caller,
     Path(task_id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<TaskStatus>, Problem> {
     let task = task_ref(&task_id)?;
     let progress = service.progress(task.of_job()).await?;
     let found = match task {
@@ -35,7 +133,7 @@ pub(super) async fn task(
     };
     let (job, item) = match found {
         Err(ServiceError::NotFound(_)) if service.config.compat.unknown_task_is_queued => {
-            return Ok(Json(unknown(&task_id, &service)));
+            return Ok(Json(unknown(task_id, service.now())));
         }
         Err(ServiceError::NotFound(_)) => return Err(Problem::not_found("task")),
         found => found?,
@@ -44,25 +142,40 @@ pub(super) async fn task(
         || of_job(&job, &progress),
         |item| of_item(&job, &item, &progress, &service.keyring.signer(&caller)),
     );
-    shown.insert("task_id".to_owned(), task_id.into());
-    shown.insert("job_id".to_owned(), job.id.to_string().into());
-    shown.insert("timestamp".to_owned(), service.now().0.into());
-    Ok(Json(shown.into()))
+    shown.task_id = task_id;
+    shown.job_id = Some(job.id);
+    shown.timestamp = service.now().0;
+    Ok(Json(shown))
+}
+
+impl TaskStatus {
+    fn new(head: Head) -> Self {
+        Self {
+            head,
+            task_id: String::new(),
+            job_id: None,
+            filename: None,
+            current: None,
+            total: None,
+            result: None,
+            error: None,
+            error_details: None,
+            timestamp: 0,
+        }
+    }
 }
 
 /// What the old service said of any id.
-fn unknown(task_id: &str, service: &Service) -> Value {
-    json!({
-        "status": "queued",
-        "progress": 0,
-        "message": "Task is waiting to be processed",
-        "task_id": task_id,
-        "state": "PENDING",
-        "timestamp": service.now().0,
-    })
+fn unknown(task_id: String, at: Timestamp) -> TaskStatus {
+    let waiting = "Task is waiting to be processed".to_owned();
+    TaskStatus {
+        task_id,
+        timestamp: at.0,
+        ..TaskStatus::new(head("PENDING", "queued", waiting, 0))
+    }
 }
 
-fn of_job(job: &Job, progress: &[Progress]) -> Map<String, Value> {
+fn of_job(job: &Job, progress: &[Progress]) -> TaskStatus {
     let total = job.items.len();
     let ended = job.items.iter().filter(|item| item.status.is_final());
     let ended = ended.count();
@@ -91,25 +204,24 @@ fn of_job(job: &Job, progress: &[Progress]) -> Map<String, Value> {
         JobStatus::Failed => ("FAILURE", "failed", failure(job)),
         JobStatus::Cancelled => ("REVOKED", "cancelled", "Cancelled".to_owned()),
     };
-    let mut shown = head(state, status, &message, render::job_percent(job, progress));
+    let percent = render::job_percent(job, progress);
+    let mut shown = TaskStatus::new(head(state, status, message, percent));
     match job.status() {
         JobStatus::Processing => {
-            shown.insert("current".to_owned(), ended.into());
-            shown.insert("total".to_owned(), total.into());
+            shown.current = Some(ended);
+            shown.total = Some(total);
         }
-        JobStatus::Completed => {
-            shown.insert("result".to_owned(), result(job));
-        }
+        JobStatus::Completed => shown.result = Some(TaskResult::Job(result(job))),
         JobStatus::Failed => {
-            shown.insert("error".to_owned(), failure(job).into());
-            shown.insert("error_details".to_owned(), errors(job, &job.items));
+            shown.error = Some(failure(job));
+            shown.error_details = Some(errors(job, &job.items));
         }
         JobStatus::Queued | JobStatus::Cancelled => {}
     }
     shown
 }
 
-fn of_item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> Map<String, Value> {
+fn of_item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> TaskStatus {
     let percent = render::percent(job, item, progress);
     let (state, status) = match item.status {
         ItemStatus::Queued => ("PENDING", "queued"),
@@ -123,58 +235,55 @@ fn of_item(job: &Job, item: &Item, progress: &[Progress], signer: &Signer) -> Ma
     let message = error
         .clone()
         .unwrap_or_else(|| format!("{}: {status}", item.filename));
-    let mut shown = head(state, status, &message, percent.into());
-    shown.insert("filename".to_owned(), item.filename.clone().into());
+    let mut shown = TaskStatus::new(head(state, status, message, percent.into()));
+    shown.filename = Some(item.filename.clone());
     match item.status {
         ItemStatus::Processing => {
-            shown.insert("current".to_owned(), percent.into());
-            shown.insert("total".to_owned(), 100.into());
+            shown.current = Some(percent.into());
+            shown.total = Some(100);
         }
         ItemStatus::Completed => {
-            let urls: Vec<_> = item
-                .files
-                .iter()
-                .map(|file| render::file_url(job, file, signer))
-                .collect();
-            shown.insert(
-                "result".to_owned(),
-                json!({"job_id": job.id, "download_urls": urls}),
-            );
+            let urls = item.files.iter();
+            shown.result = Some(TaskResult::Image(ImageResult {
+                job_id: job.id,
+                download_urls: urls
+                    .map(|file| render::file_url(job, file, signer))
+                    .collect(),
+            }));
         }
         ItemStatus::Failed => {
-            shown.insert("error".to_owned(), error.into());
-            let own = errors(job, std::slice::from_ref(item));
-            shown.insert("error_details".to_owned(), own);
+            shown.error = error;
+            shown.error_details = Some(errors(job, std::slice::from_ref(item)));
         }
         ItemStatus::Queued | ItemStatus::Retrying | ItemStatus::Cancelled => {}
     }
     shown
 }
 
-fn head(state: &str, status: &str, message: &str, progress: u32) -> Map<String, Value> {
-    let mut shown = Map::new();
-    shown.insert("status".to_owned(), status.into());
-    shown.insert("progress".to_owned(), progress.into());
-    shown.insert("message".to_owned(), message.into());
-    shown.insert("state".to_owned(), state.into());
-    shown
+fn head(state: &'static str, status: &'static str, message: String, progress: u32) -> Head {
+    Head {
+        status,
+        progress,
+        message,
+        state,
+    }
 }
 
 /// Counts and links of an ended job, as status and stream give them.
-pub(super) fn result(job: &Job) -> Value {
+pub(super) fn result(job: &Job) -> JobResult {
     let completed = job
         .items
         .iter()
         .filter(|item| item.status == ItemStatus::Completed);
     let completed = completed.count();
-    json!({
-        "job_id": job.id,
-        "status": render::job_status(job.status()),
-        "total_files": job.items.len(),
-        "successful_files": completed,
-        "failed_files": job.items.len() - completed,
-        "files_url": format!("/api/v1/download/{}/all", job.id),
-    })
+    JobResult {
+        job_id: job.id,
+        status: job.status(),
+        total_files: job.items.len(),
+        successful_files: completed,
+        failed_files: job.items.len() - completed,
+        files_url: format!("/api/v1/download/{}/all", job.id),
+    }
 }
 
 /// Why a job failed: its only image's reason, or how many there are.
@@ -186,20 +295,53 @@ pub(super) fn failure(job: &Job) -> String {
 }
 
 /// The reason and its code for each of a job's `items` that has one.
-fn errors(job: &Job, items: &[Item]) -> Value {
+fn errors(job: &Job, items: &[Item]) -> Vec<FileError> {
     items
         .iter()
         .filter_map(|item| {
-            let error = render::item_error(item)?;
-            let code = item.error.as_ref().map(|error| error.code.as_str());
-            Some(json!({
-                "file_id": job.id.item(item.number),
-                "filename": item.filename,
-                "error": error,
-                "code": code,
-            }))
+            Some(FileError {
+                file_id: job.id.item(item.number),
+                filename: item.filename.clone(),
+                error: render::item_error(item)?,
+                code: item.error.as_ref().map(|error| error.code.clone()),
+            })
         })
         .collect()
+}
+
+/// How far a job is, file by file.
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(rename = "JobProgress")]
+pub(super) struct Overall {
+    #[schemars(with = "Id")]
+    job_id: JobId,
+    /// Percent; the mean over the files, where a failed one counts as done.
+    #[schemars(range(max = 100))]
+    overall_progress: u32,
+    /// How many files there are, 1 to 25.
+    total_files: usize,
+    /// Those that became models.
+    completed_files: usize,
+    /// Those that ended otherwise.
+    failed_files: usize,
+    /// By the file's id.
+    files: BTreeMap<String, FileProgress>,
+    /// When this was so; milliseconds since 1970 in UTC.
+    timestamp: i64,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct FileProgress {
+    #[schemars(with = "FileStatus")]
+    status: &'static str,
+    /// Percent; 100 at its end only.
+    #[schemars(range(max = 100))]
+    progress: u8,
+    /// As it was sent.
+    filename: String,
+    /// Why it failed, in words.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 /// `GET /status/jobs/{job_id}/progress`
@@ -207,24 +349,20 @@ pub(super) async fn progress(
     State(service): State<Service>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Overall>, Problem> {
     let id: JobId = job_id(&id)?;
     let progress = service.progress(id).await?;
     let job = service.job(&caller, id).await?;
-    let files: Map<_, _> = job
+    let file = |item: &Item| FileProgress {
+        status: render::file_status(item.status),
+        progress: render::percent(&job, item, &progress),
+        filename: item.filename.clone(),
+        error: render::item_error(item),
+    };
+    let files: BTreeMap<_, _> = job
         .items
         .iter()
-        .map(|item| {
-            let mut file = json!({
-                "status": render::file_status(item.status),
-                "progress": render::percent(&job, item, &progress),
-                "filename": item.filename,
-            });
-            if let Some(error) = render::item_error(item) {
-                file["error"] = error.into();
-            }
-            (id.item(item.number).to_string(), file)
-        })
+        .map(|item| (id.item(item.number).to_string(), file(item)))
         .collect();
     let count = |wanted: &str| {
         let ended = job.items.iter().filter(|item| item.status.is_final());
@@ -232,13 +370,52 @@ pub(super) async fn progress(
             .filter(|item| render::file_status(item.status) == wanted)
             .count()
     };
-    Ok(Json(json!({
-        "job_id": id,
-        "overall_progress": render::job_percent(&job, &progress),
-        "total_files": job.items.len(),
-        "completed_files": count("completed"),
-        "failed_files": count("failed"),
-        "files": files,
-        "timestamp": service.now().0,
-    })))
+    Ok(Json(Overall {
+        job_id: id,
+        overall_progress: render::job_percent(&job, &progress),
+        total_files: job.items.len(),
+        completed_files: count("completed"),
+        failed_files: count("failed"),
+        files,
+        timestamp: service.now().0,
+    }))
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    vec![
+        Doc::get("/api/v1/status/tasks/{task_id}/status", "status", "task_status")
+            .also("/api/v1/status/tasks/{task_id}")
+            .also("/api/v1/status/{task_id}")
+            .says("How a job or one image of it stands", "")
+            .answers::<TaskStatus>(
+                200,
+                "How it stands.",
+                json!({
+                    "status": "processing",
+                    "progress": 50,
+                    "message": "1 of 2 files processed",
+                    "state": "PROGRESS",
+                    "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+                    "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+                    "current": 1,
+                    "total": 2,
+                    "timestamp": 1_767_323_045_678_i64,
+                }),
+            ),
+        Doc::get("/api/v1/status/jobs/{job_id}/progress", "status", "job_progress")
+            .says("How far a job is, file by file", "")
+            .answers::<Overall>(
+                200,
+                "How far it is.",
+                json!({
+                    "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+                    "overall_progress": 40,
+                    "total_files": 1,
+                    "completed_files": 0,
+                    "failed_files": 0,
+                    "files": {"0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01": {"status": "processing", "progress": 40, "filename": "cat.jpg"}},
+                    "timestamp": 1_767_323_045_678_i64,
+                }),
+            ),
+    ]
 }

@@ -22,6 +22,7 @@ use axum::{
 };
 use futures::{Stream, stream};
 use serde::Deserialize;
+use serde_json::json;
 use tokio::time::{Instant, Interval, Sleep};
 
 use crate::{
@@ -35,10 +36,13 @@ use super::{
     caller::{job_id, shortened},
     error::Problem,
     events::{Event, View},
+    openapi::{Doc, Parameter},
 };
 
 /// Seconds; the longest stream that may be asked for.
 const LONGEST: u64 = 86_400;
+/// A fact's number, and for what stands between two facts a number of its own.
+const EVENT_ID: &str = "^[0-9]{1,9}(\\.[0-9]{1,9})?$";
 
 #[derive(Deserialize)]
 pub(super) struct Asked {
@@ -70,6 +74,36 @@ pub(super) async fn open(
     reader.catch_up_on(&job, &progress).await?;
     let unbuffered = [("x-accel-buffering", "no")];
     Ok((unbuffered, Sse::new(reader.into_stream())).into_response())
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    vec![
+        Doc::get("/api/v1/status/tasks/{task_id}/stream", "status", "task_events")
+            .says(
+                "A job's events as they come",
+                "Server-sent events, each with a name, a number as `id` and JSON data: `task_queued`, `file_update`, \
+                 `task_retry`, `task_completed`, `task_failed` and `task_cancelled` are facts and are told again after \
+                 a reconnect; `task_progress`, `heartbeat`, `connection_timeout` and `stream_error` stand between \
+                 them. The stream ends with the job.",
+            )
+            .asks(Parameter::query(
+                "timeout",
+                "Seconds after which the stream ends.",
+                json!({"type": "integer", "minimum": 1, "maximum": LONGEST}),
+            ))
+            .asks(Parameter::query(
+                "last_event_id",
+                "The same as the header, for readers that cannot set it.",
+                json!({"type": "string", "pattern": EVENT_ID}),
+            ))
+            .asks(Parameter::header(
+                "Last-Event-ID",
+                "The last event that the reader has; what came after it is told.",
+                json!({"type": "string", "pattern": EVENT_ID}),
+            ))
+            .sends(200, "The events.", "text/event-stream")
+            .ends(204, "The reader has all, and no more will come."),
+    ]
 }
 
 fn timeout(text: Option<&str>, default: u64) -> Result<Duration, Problem> {

@@ -8,10 +8,12 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
 use crate::{
-    job::{ItemStatus, Job, JobStatus},
+    job::{ItemId, ItemStatus, Job, JobId, JobStatus},
     service::{Caller, Service},
 };
 
@@ -19,6 +21,7 @@ use super::{
     caller::{item_id, job_id},
     error::Problem,
     form::{self, Intake},
+    openapi::{self, Doc, FileStatus, Id, Parameter},
     render,
 };
 
@@ -97,20 +100,58 @@ fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     }
 }
 
+/// What was accepted: one job of one or more files.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Accepted {
+    /// The same as `job_id`, under the name that status requests of batches know.
+    #[schemars(with = "Id")]
+    batch_id: JobId,
+    #[schemars(with = "Id")]
+    job_id: JobId,
+    /// The same as `job_id`, under the name that status and events know.
+    #[schemars(with = "Id")]
+    task_id: JobId,
+    /// In the order in which they were sent.
+    uploaded_files: Vec<Uploaded>,
+    /// Most triangles of each model, as asked for or by default.
+    #[schemars(range(min = 1, max = 500_000))]
+    face_limit: Option<u32>,
+    /// How many files there are, 1 to 25.
+    total_files: usize,
+    #[schemars(extend("const" = "uploaded"))]
+    status: &'static str,
+    /// In words.
+    message: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct Uploaded {
+    #[schemars(with = "Id")]
+    file_id: ItemId,
+    /// As it was sent, without folders.
+    filename: String,
+    /// Bytes.
+    file_size: u64,
+    /// As the client declared it.
+    content_type: String,
+    #[schemars(extend("const" = "uploaded"))]
+    status: &'static str,
+    #[schemars(with = "Id")]
+    task_id: JobId,
+}
+
 /// Made of the job alone, so that a repeat is answered alike.
-fn accepted(job: &Job) -> Value {
-    let files: Vec<_> = job
+fn accepted(job: &Job) -> Accepted {
+    let files = job
         .items
         .iter()
-        .map(|item| {
-            json!({
-                "file_id": job.id.item(item.number),
-                "filename": item.filename,
-                "file_size": item.size,
-                "content_type": item.media_type,
-                "status": "uploaded",
-                "task_id": job.id,
-            })
+        .map(|item| Uploaded {
+            file_id: job.id.item(item.number),
+            filename: item.filename.clone(),
+            file_size: item.size,
+            content_type: item.media_type.clone(),
+            status: "uploaded",
+            task_id: job.id,
         })
         .collect();
     let face_limit = job
@@ -127,16 +168,29 @@ fn accepted(job: &Job) -> Value {
         let least = reconstruct::options::MIN_FACE_LIMIT;
         message = format!("{message}; a face_limit of {limit} counts as {least}");
     }
-    json!({
-        "batch_id": job.id,
-        "job_id": job.id,
-        "task_id": job.id,
-        "uploaded_files": files,
-        "face_limit": face_limit,
-        "total_files": job.items.len(),
-        "status": "uploaded",
-        "message": message,
-    })
+    Accepted {
+        batch_id: job.id,
+        job_id: job.id,
+        task_id: job.id,
+        uploaded_files: files,
+        face_limit,
+        total_files: job.items.len(),
+        status: "uploaded",
+        message,
+    }
+}
+
+/// What became of one file.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct UploadedFile {
+    #[schemars(with = "Id")]
+    file_id: ItemId,
+    /// As it was sent, without folders.
+    filename: String,
+    #[schemars(extend("const" = "uploaded"))]
+    status: &'static str,
+    #[schemars(with = "FileStatus")]
+    processing_status: &'static str,
 }
 
 /// `GET /upload/status/{file_id}`
@@ -144,15 +198,36 @@ pub(super) async fn file_status(
     State(service): State<Service>,
     caller: Caller,
     Path(file_id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<UploadedFile>, Problem> {
     let id = item_id(&file_id)?;
     let (_, item) = service.item(&caller, id).await?;
-    Ok(Json(json!({
-        "file_id": id,
-        "filename": item.filename,
-        "status": "uploaded",
-        "processing_status": render::file_status(item.status),
-    })))
+    Ok(Json(UploadedFile {
+        file_id: id,
+        filename: item.filename,
+        status: "uploaded",
+        processing_status: render::file_status(item.status),
+    }))
+}
+
+/// How the files of one upload stand together.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Batch {
+    #[schemars(with = "Id")]
+    batch_id: JobId,
+    status: JobStatus,
+    /// In words.
+    message: String,
+    progress: BatchProgress,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+struct BatchProgress {
+    /// How many files there are, 1 to 25.
+    total_files: usize,
+    /// Those that have ended, failed ones too.
+    processed_files: usize,
+    /// Those that became no model.
+    failed_files: usize,
 }
 
 /// `GET /upload/batch/{batch_id}/status`
@@ -160,7 +235,7 @@ pub(super) async fn batch_status(
     State(service): State<Service>,
     caller: Caller,
     Path(batch_id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Batch>, Problem> {
     let job = service.job(&caller, job_id(&batch_id)?).await?;
     let ended = job.items.iter().filter(|item| item.status.is_final());
     let completed = job
@@ -176,14 +251,91 @@ pub(super) async fn batch_status(
         JobStatus::Failed => "No file became a model".to_owned(),
         JobStatus::Cancelled => "Cancelled".to_owned(),
     };
-    Ok(Json(json!({
-        "batch_id": job.id,
-        "status": render::job_status(job.status()),
-        "message": message,
-        "progress": {
-            "total_files": total,
-            "processed_files": processed,
-            "failed_files": processed - completed,
+    Ok(Json(Batch {
+        batch_id: job.id,
+        status: job.status(),
+        message,
+        progress: BatchProgress {
+            total_files: total,
+            processed_files: processed,
+            failed_files: processed - completed,
         },
-    })))
+    }))
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    let example = json!({
+        "batch_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "uploaded_files": [{
+            "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
+            "filename": "cat.jpg",
+            "file_size": 48213,
+            "content_type": "image/jpeg",
+            "status": "uploaded",
+            "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        }],
+        "face_limit": 20000,
+        "total_files": 1,
+        "status": "uploaded",
+        "message": "1 file uploaded",
+    });
+    vec![
+        Doc::post("/api/v1/upload", "upload", "upload")
+            .also("/api/v1/upload/batch")
+            .says(
+                "Pictures to models",
+                "One request is one job; it is kept once it is answered.",
+            )
+            .asks(idempotency())
+            .takes_form(openapi::pictures)
+            .answers::<Accepted>(200, "The job.", example)
+            .sends(
+                303,
+                "For a browser that asks for a page: where the job's page is.",
+                "text/html",
+            )
+            .refuses(
+                507,
+                "The disk is full and nothing on it is old enough to be removed.",
+            ),
+        Doc::get("/api/v1/upload/status/{file_id}", "upload", "file_status")
+            .says("What became of one file", "")
+            .answers::<UploadedFile>(
+                200,
+                "How it stands.",
+                json!({
+                    "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
+                    "filename": "cat.jpg",
+                    "status": "uploaded",
+                    "processing_status": "completed",
+                }),
+            ),
+        Doc::get(
+            "/api/v1/upload/batch/{batch_id}/status",
+            "upload",
+            "batch_status",
+        )
+        .says("How the files of one upload stand together", "")
+        .answers::<Batch>(
+            200,
+            "How they stand.",
+            json!({
+                "batch_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+                "status": "processing",
+                "message": "1 of 2 files processed",
+                "progress": {"total_files": 2, "processed_files": 1, "failed_files": 0},
+            }),
+        ),
+    ]
+}
+
+/// The header by which a repeat is known.
+pub(super) fn idempotency() -> Parameter {
+    Parameter::header(
+        "Idempotency-Key",
+        "A repeat under the same key is answered alike and makes nothing new.",
+        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
+    )
 }

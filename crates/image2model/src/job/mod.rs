@@ -13,6 +13,7 @@ mod retry;
 mod task;
 pub mod transition;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use fact::{Fact, FactKind};
@@ -67,7 +68,7 @@ impl Owner {
 pub struct Flow(pub String);
 
 /// Whether a job's items wait in `model_generation` or in `priority`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     #[default]
@@ -76,7 +77,7 @@ pub enum Priority {
 }
 
 /// Where a job stands; derived from its items, except that an accepted cancel wins at the end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum JobStatus {
     Queued,
@@ -87,7 +88,7 @@ pub enum JobStatus {
 }
 
 /// Where one image of a job stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ItemStatus {
     Queued,

@@ -1,16 +1,20 @@
 //! The models that can be asked for, and the reading of what was asked.
 
 use reconstruct::{Format, ModelKind, OptionError, Options, import, options::Spec};
+use schemars::JsonSchema;
 use serde::Serialize;
 
 /// One entry of `GET /models/available`.
-#[derive(Debug, Clone, PartialEq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, JsonSchema)]
 pub struct ModelInfo {
+    /// What a request calls it.
     pub name: &'static str,
     pub description: &'static str,
     #[serde(rename = "type")]
     pub kind: &'static str,
     pub supported_formats: Vec<&'static str>,
+    /// Each with its name, type, bounds, default and what it is.
+    #[schemars(with = "Vec<serde_json::Map<String, serde_json::Value>>")]
     pub options: Vec<Spec>,
 }
 

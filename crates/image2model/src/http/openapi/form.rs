@@ -1,0 +1,170 @@
+//! The fields of the forms that take files in, read off the catalogue's options and the configured limits.
+
+use reconstruct::{
+    Format, ModelKind,
+    options::{Kind, MAX_FACE_LIMIT, Spec, specs},
+};
+use serde_json::{Map, Value, json};
+
+use crate::config::UploadSettings;
+
+/// Of `POST /upload`. A form's schema cannot say which options go with which model: each one's description does.
+pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
+    let names = ModelKind::ALL.map(ModelKind::name);
+    let mut fields = Map::new();
+    for model in ModelKind::ALL {
+        for spec in specs(model) {
+            let described = option(&spec, model.name());
+            match fields.get_mut(spec.name) {
+                Some(known) => widen(known, &described, model.name()),
+                None => drop(fields.insert(spec.name.to_owned(), described)),
+            }
+        }
+    }
+    let known: Vec<_> = names.into_iter().chain(["tripo3d"]).collect();
+    fields.insert(
+        "model".to_owned(),
+        json!({
+            "type": "string",
+            "enum": known,
+            "default": ModelKind::default().name(),
+            "description": "How a picture becomes a model; `tripo3d`, the old clients' name, is the default one.",
+        }),
+    );
+    let pictures = "JPEG, PNG or WebP, each with a file name of that ending and an `image/*` type";
+    let files = files(pictures, settings.max_files, settings.max_file_bytes);
+    form(fields, "files", files)
+}
+
+/// Of `POST /models/convert`.
+pub(in crate::http) fn meshes(settings: &UploadSettings) -> Value {
+    let mut fields = Map::new();
+    for spec in specs(ModelKind::default()) {
+        if ["face_limit", "size_mm"].contains(&spec.name) {
+            fields.insert(spec.name.to_owned(), option(&spec, ""));
+        }
+    }
+    // A mesh is left as it is unless told otherwise.
+    fields["face_limit"] = json!({
+        "type": "integer",
+        "minimum": 1,
+        "maximum": MAX_FACE_LIMIT,
+        "description": "Most triangles of the model; all that it has unless told.",
+    });
+    let meshes =
+        "GLB, OBJ, an archive of an OBJ with its parts, STL or PLY; the content tells which";
+    let files = files(meshes, settings.max_files, settings.max_mesh_bytes);
+    form(fields, "file", files)
+}
+
+fn form(mut fields: Map<String, Value>, part: &str, files: Value) -> Value {
+    fields.insert(part.to_owned(), files);
+    fields.insert(
+        "format".to_owned(),
+        json!({
+            "type": "array",
+            "items": {"type": "string", "enum": Format::ALL.map(Format::extension)},
+            "maxItems": Format::ALL.len(),
+            "description": "Formats besides GLB, a part each.",
+        }),
+    );
+    fields.insert(
+        "priority".to_owned(),
+        json!({
+            "type": "string",
+            "enum": ["normal", "high"],
+            "default": "normal",
+            "description": "`high` overtakes, and needs a key that may.",
+        }),
+    );
+    json!({
+        "type": "object",
+        "properties": fields,
+        "required": [part],
+        "additionalProperties": false,
+    })
+}
+
+fn files(what: &str, most: usize, bytes: u64) -> Value {
+    json!({
+        "type": "array",
+        "items": {"type": "string", "format": "binary", "minLength": 1, "maxLength": bytes},
+        "minItems": 1,
+        "maxItems": most,
+        "description": format!("{what}; {most} at most, of {bytes} bytes each."),
+    })
+}
+
+fn option(spec: &Spec, model: &str) -> Value {
+    let mut described = match spec.kind {
+        Kind::Integer { min, max, default } => {
+            json!({"type": "integer", "minimum": min, "maximum": max, "default": default})
+        }
+        Kind::Number {
+            min, max, default, ..
+        } => {
+            let mut number =
+                json!({"type": "number", "minimum": plain(min), "maximum": plain(max)});
+            if let Some(default) = default {
+                number["default"] = json!(plain(default));
+            }
+            number
+        }
+        Kind::Choice { values, default } => {
+            json!({"type": "string", "enum": values, "default": default})
+        }
+        Kind::Boolean { default } => json!({"type": "boolean", "default": default}),
+    };
+    let unit = match spec.kind {
+        Kind::Number { unit, .. } if !unit.is_empty() => format!(", in {unit}"),
+        _ => String::new(),
+    };
+    let of = match model {
+        "" => String::new(),
+        model => format!(" Of {model}."),
+    };
+    described["description"] = format!("{}{unit}.{of}", capitalised(spec.help)).into();
+    described
+}
+
+/// Another model knows an option of this name: what either allows is allowed, and each one's words are told.
+fn widen(known: &mut Value, other: &Value, model: &str) {
+    let words = |value: &Value| value["description"].as_str().unwrap_or_default().to_owned();
+    let (before, added) = (words(known), words(other));
+    let told = added.replace(&format!(" Of {model}."), "");
+    known["description"] = match before.strip_prefix(&told) {
+        Some(models) => {
+            let models = models.trim_end_matches('.');
+            format!("{told}{models}, {model}.")
+        }
+        None => format!("{before} {added}"),
+    }
+    .into();
+    for (bound, is_wider) in [
+        ("minimum", f64::lt as fn(&f64, &f64) -> bool),
+        ("maximum", f64::gt),
+    ] {
+        if let (Some(old), Some(new)) = (known[bound].as_f64(), other[bound].as_f64())
+            && is_wider(&new, &old)
+        {
+            known[bound] = other[bound].clone();
+        }
+    }
+    if known.get("default") != other.get("default")
+        && let Some(known) = known.as_object_mut()
+    {
+        known.remove("default");
+    }
+}
+
+/// As it is written, not as its neighbour among double floats.
+fn plain(value: f32) -> f64 {
+    value.to_string().parse().unwrap_or_else(|_| value.into())
+}
+
+fn capitalised(text: &str) -> String {
+    let mut letters = text.chars();
+    letters.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(letters).collect()
+    })
+}
