@@ -21,7 +21,7 @@ use super::{caller::shortened, error::Problem, pace::Late};
 
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Options of one request; far more than any model has.
-const MOST_FIELDS: usize = 64;
+pub(super) const MOST_FIELDS: usize = 64;
 /// Bytes of one option's value.
 const LONGEST_VALUE: usize = 1024;
 /// Bytes of a file's name, as file systems allow.

@@ -205,7 +205,7 @@ pub(super) fn docs() -> Vec<Doc> {
             .asks(Parameter::query(
                 "cursor",
                 "`next` of the page before.",
-                json!({"type": "string", "pattern": format!("^[0-9]{{1,15}}_{id}$")}),
+                json!({"type": "string", "pattern": format!("^[0-9]{{1,15}}_{}$", id.replace("{12}", "{10}00"))}),
             ))
             .asks(Parameter::query(
                 "ids",

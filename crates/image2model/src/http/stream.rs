@@ -41,6 +41,19 @@ use super::{
 
 /// Seconds; the longest stream that may be asked for.
 const LONGEST: u64 = 86_400;
+/// All that an event can be called.
+const NAMES: [&str; 10] = [
+    "task_queued",
+    "file_update",
+    "task_progress",
+    "task_retry",
+    "task_completed",
+    "task_failed",
+    "task_cancelled",
+    "heartbeat",
+    "connection_timeout",
+    "stream_error",
+];
 /// A fact's number, and for what stands between two facts a number of its own.
 const EVENT_ID: &str = "^[0-9]{1,9}(\\.[0-9]{1,9})?$";
 
@@ -101,7 +114,7 @@ pub(super) fn docs() -> Vec<Doc> {
                 "The last event that the reader has; what came after it is told.",
                 json!({"type": "string", "pattern": EVENT_ID}),
             ))
-            .sends(200, "The events.", "text/event-stream")
+            .streams(200, "The events.", &NAMES)
             .ends(204, "The reader has all, and no more will come."),
     ]
 }

@@ -3,6 +3,7 @@
 #![cfg(test)]
 
 mod apart;
+mod api_description;
 mod architecture;
 mod balancer;
 mod chaos;

@@ -49,6 +49,8 @@ pub(super) struct Answer {
 pub(super) enum Content {
     Json(OfType, Value),
     Other(&'static str),
+    /// Events of these names, one after the other.
+    Events(&'static [&'static str]),
     Problem,
 }
 
@@ -133,6 +135,16 @@ impl Doc {
         media_type: &'static str,
     ) -> Self {
         self.may(status, about, Content::Other(media_type))
+    }
+
+    /// Server-sent events of these names.
+    pub(in crate::http) fn streams(
+        self,
+        status: u16,
+        about: &'static str,
+        names: &'static [&'static str],
+    ) -> Self {
+        self.may(status, about, Content::Events(names))
     }
 
     /// An answer without a body.

@@ -8,6 +8,8 @@ use serde_json::{Map, Value, json};
 
 use crate::config::UploadSettings;
 
+use super::super::form::MOST_FIELDS;
+
 /// Of `POST /upload`. A form's schema cannot say which options go with which model: each one's description does.
 pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
     let names = ModelKind::ALL.map(ModelKind::name);
@@ -33,7 +35,13 @@ pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
     );
     let pictures = "JPEG, PNG or WebP, each with a file name of that ending and an `image/*` type";
     let files = files(pictures, settings.max_files, settings.max_file_bytes);
-    form(fields, "files", files)
+    form(
+        fields,
+        "files",
+        files,
+        "image/png, image/jpeg, image/webp",
+        "cat.png",
+    )
 }
 
 /// Of `POST /models/convert`.
@@ -54,17 +62,29 @@ pub(in crate::http) fn meshes(settings: &UploadSettings) -> Value {
     let meshes =
         "GLB, OBJ, an archive of an OBJ with its parts, STL or PLY; the content tells which";
     let files = files(meshes, settings.max_files, settings.max_mesh_bytes);
-    form(fields, "file", files)
+    form(
+        fields,
+        "file",
+        files,
+        "application/octet-stream",
+        "cube.stl",
+    )
 }
 
-fn form(mut fields: Map<String, Value>, part: &str, files: Value) -> Value {
+fn form(
+    mut fields: Map<String, Value>,
+    part: &str,
+    files: Value,
+    media_types: &str,
+    name: &str,
+) -> Value {
     fields.insert(part.to_owned(), files);
     fields.insert(
         "format".to_owned(),
         json!({
             "type": "array",
             "items": {"type": "string", "enum": Format::ALL.map(Format::extension)},
-            "maxItems": Format::ALL.len(),
+            "maxItems": MOST_FIELDS,
             "description": "Formats besides GLB, a part each.",
         }),
     );
@@ -77,11 +97,26 @@ fn form(mut fields: Map<String, Value>, part: &str, files: Value) -> Value {
             "description": "`high` overtakes, and needs a key that may.",
         }),
     );
+    let disposition = format!("form-data; name=\"{part}\"; filename=\"{name}\"");
     json!({
-        "type": "object",
-        "properties": fields,
-        "required": [part],
-        "additionalProperties": false,
+        "schema": {
+            "type": "object",
+            "properties": fields,
+            "required": [part],
+            "additionalProperties": false,
+        },
+        "encoding": {
+            part: {
+                "contentType": media_types,
+                "headers": {
+                    "Content-Disposition": {
+                        "description": "A part of a file has the file's name.",
+                        "schema": {"type": "string"},
+                        "example": disposition,
+                    },
+                },
+            },
+        },
     })
 }
 

@@ -101,7 +101,7 @@ async fn the_description_is_a_page_that_loads_nothing_from_elsewhere() {
 fn the_page_about_errors_is_written_from_the_program() {
     let place = crate::support::root().join("docs/errors.md");
     let written = http::errors_page();
-    if std::env::var_os("I2M_WRITE_DOCS").is_some() {
+    if crate::support::environment("I2M_WRITE_DOCS").is_some() {
         std::fs::write(&place, &written).unwrap();
     }
     let kept = std::fs::read_to_string(place).unwrap_or_default();
