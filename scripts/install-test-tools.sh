@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests need: parts of Rust, Debian's Chromium, Redis and nginx, the model judges and the page's browser driver.
+# Installs what the tests need: parts of Rust, Debian's Chromium, Redis and nginx, the judges of models and of the
+# API's description, and the page's browser driver.
 # Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -18,6 +19,7 @@ command -v redis-server >/dev/null 2>&1 || without_services install_packages "Re
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null 2>&1 || without_services install_packages "nginx" nginx-light
 command -v openssl >/dev/null 2>&1 || install_packages "OpenSSL" openssl
 scripts/fetch-corpus.sh
+scripts/install-api-judges.sh
 (
     cd tests/browser
     if [ ! -e node_modules/.package-lock.json ] || [ package-lock.json -nt node_modules/.package-lock.json ]; then

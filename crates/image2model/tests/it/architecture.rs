@@ -53,6 +53,7 @@ fn the_tables_name_exactly_what_we_depend_on() {
         .chain(packages("benches/queue/package.json"))
         .chain(pinned("benches/queue/requirements.txt"))
         .chain(pinned("tests/judges/requirements.txt"))
+        .chain(pinned("tests/api/requirements.txt"))
         .chain(pinned("tests/judges/corpus.txt"))
         .collect();
     let untold: Vec<_> = depended_on.difference(&named).collect();

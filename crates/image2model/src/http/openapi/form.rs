@@ -1,5 +1,7 @@
 //! The fields of the forms that take files in, read off the catalogue's options and the configured limits.
 
+use std::collections::BTreeMap;
+
 use reconstruct::{
     Format, ModelKind,
     options::{Kind, MAX_FACE_LIMIT, Spec, specs},
@@ -13,22 +15,26 @@ use super::super::form::MOST_FIELDS;
 /// Of `POST /upload`. A form's schema cannot say which options go with which model: each one's description does.
 pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
     let names = ModelKind::ALL.map(ModelKind::name);
-    let mut fields = Map::new();
+    let mut known: BTreeMap<&str, Vec<(Spec, Vec<&str>)>> = BTreeMap::new();
     for model in ModelKind::ALL {
         for spec in specs(model) {
-            let described = option(&spec, model.name());
-            match fields.get_mut(spec.name) {
-                Some(known) => widen(known, &described, model.name()),
-                None => drop(fields.insert(spec.name.to_owned(), described)),
+            let alike = known.entry(spec.name).or_default();
+            match alike.iter_mut().find(|(one, _)| *one == spec) {
+                Some((_, models)) => models.push(model.name()),
+                None => alike.push((spec, vec![model.name()])),
             }
         }
     }
-    let known: Vec<_> = names.into_iter().chain(["tripo3d"]).collect();
+    let mut fields: Map<_, _> = known
+        .iter()
+        .map(|(name, alike)| ((*name).to_owned(), merged(alike)))
+        .collect();
+    let names: Vec<_> = names.into_iter().chain(["tripo3d"]).collect();
     fields.insert(
         "model".to_owned(),
         json!({
             "type": "string",
-            "enum": known,
+            "enum": names,
             "default": ModelKind::default().name(),
             "description": "How a picture becomes a model; `tripo3d`, the old clients' name, is the default one.",
         }),
@@ -49,7 +55,7 @@ pub(in crate::http) fn meshes(settings: &UploadSettings) -> Value {
     let mut fields = Map::new();
     for spec in specs(ModelKind::default()) {
         if ["face_limit", "size_mm"].contains(&spec.name) {
-            fields.insert(spec.name.to_owned(), option(&spec, ""));
+            fields.insert(spec.name.to_owned(), option(&spec));
         }
     }
     // A mesh is left as it is unless told otherwise.
@@ -130,7 +136,43 @@ fn files(what: &str, most: usize, bytes: u64) -> Value {
     })
 }
 
-fn option(spec: &Spec, model: &str) -> Value {
+/// An option of one or more models: what any of them allows is allowed, and each one's words are told.
+fn merged(alike: &[(Spec, Vec<&str>)]) -> Value {
+    let mut whole = Value::Null;
+    let mut words = Vec::new();
+    for (spec, models) in alike {
+        let one = option(spec);
+        let told = one["description"].as_str().unwrap_or_default();
+        words.push(match models.len() == ModelKind::ALL.len() {
+            true => told.to_owned(),
+            false => format!("{told} Of {}.", models.join(" and ")),
+        });
+        match whole.is_null() {
+            true => whole = one,
+            false => widen(&mut whole, &one),
+        }
+    }
+    whole["description"] = words.join(" ").into();
+    whole
+}
+
+fn widen(whole: &mut Value, other: &Value) {
+    let wider: [(&str, fn(&f64, &f64) -> bool); 2] = [("minimum", f64::lt), ("maximum", f64::gt)];
+    for (bound, is_wider) in wider {
+        if let (Some(old), Some(new)) = (whole[bound].as_f64(), other[bound].as_f64())
+            && is_wider(&new, &old)
+        {
+            whole[bound] = other[bound].clone();
+        }
+    }
+    if whole.get("default") != other.get("default")
+        && let Some(whole) = whole.as_object_mut()
+    {
+        whole.remove("default");
+    }
+}
+
+fn option(spec: &Spec) -> Value {
     let mut described = match spec.kind {
         Kind::Integer { min, max, default } => {
             json!({"type": "integer", "minimum": min, "maximum": max, "default": default})
@@ -154,42 +196,8 @@ fn option(spec: &Spec, model: &str) -> Value {
         Kind::Number { unit, .. } if !unit.is_empty() => format!(", in {unit}"),
         _ => String::new(),
     };
-    let of = match model {
-        "" => String::new(),
-        model => format!(" Of {model}."),
-    };
-    described["description"] = format!("{}{unit}.{of}", capitalised(spec.help)).into();
+    described["description"] = format!("{}{unit}.", capitalised(spec.help)).into();
     described
-}
-
-/// Another model knows an option of this name: what either allows is allowed, and each one's words are told.
-fn widen(known: &mut Value, other: &Value, model: &str) {
-    let words = |value: &Value| value["description"].as_str().unwrap_or_default().to_owned();
-    let (before, added) = (words(known), words(other));
-    let told = added.replace(&format!(" Of {model}."), "");
-    known["description"] = match before.strip_prefix(&told) {
-        Some(models) => {
-            let models = models.trim_end_matches('.');
-            format!("{told}{models}, {model}.")
-        }
-        None => format!("{before} {added}"),
-    }
-    .into();
-    for (bound, is_wider) in [
-        ("minimum", f64::lt as fn(&f64, &f64) -> bool),
-        ("maximum", f64::gt),
-    ] {
-        if let (Some(old), Some(new)) = (known[bound].as_f64(), other[bound].as_f64())
-            && is_wider(&new, &old)
-        {
-            known[bound] = other[bound].clone();
-        }
-    }
-    if known.get("default") != other.get("default")
-        && let Some(known) = known.as_object_mut()
-    {
-        known.remove("default");
-    }
 }
 
 /// As it is written, not as its neighbour among double floats.
