@@ -15,13 +15,15 @@ def main(package: str, address: str, picture: str) -> None:
     from image_2_model_client import Client
     from image_2_model_client.api.jobs import get_job
     from image_2_model_client.api.upload import upload
-    from image_2_model_client.models import UploadBody
+    from image_2_model_client.models import Accepted, UploadBody
     from image_2_model_client.types import File
 
     client = Client(base_url=address, raise_on_unexpected_status=True)
     with open(picture, "rb") as content:
         file = File(payload=content, file_name=Path(picture).name, mime_type="image/png")
         accepted = upload.sync(client=client, body=UploadBody(files=[file], face_limit=500))
+    if not isinstance(accepted, Accepted):
+        sys.exit(str(accepted))
     deadline = time.monotonic() + 60
     while (job := get_job.sync(accepted.job_id, client=client)).status.value not in ENDS:
         if time.monotonic() > deadline:

@@ -136,17 +136,23 @@ fn files(what: &str, most: usize, bytes: u64) -> Value {
     })
 }
 
-/// An option of one or more models: what any of them allows is allowed, and each one's words are told.
+/// An option of one or more models: what any of them allows is allowed, and each one's words are told. Where not all
+/// models know it the default is told in words only: generated clients send what a schema calls a default.
 fn merged(alike: &[(Spec, Vec<&str>)]) -> Value {
     let mut whole = Value::Null;
     let mut words = Vec::new();
     for (spec, models) in alike {
-        let one = option(spec);
-        let told = one["description"].as_str().unwrap_or_default();
-        words.push(match models.len() == ModelKind::ALL.len() {
-            true => told.to_owned(),
-            false => format!("{told} Of {}.", models.join(" and ")),
-        });
+        let mut one = option(spec);
+        let mut told = one["description"].as_str().unwrap_or_default().to_owned();
+        if models.len() < ModelKind::ALL.len() {
+            let default = one.as_object_mut().and_then(|one| one.remove("default"));
+            if let Some(default) = default {
+                let default = default.to_string();
+                told = format!("{told} {} unless told.", default.trim_matches('"'));
+            }
+            told = format!("{told} Of {}.", models.join(" and "));
+        }
+        words.push(told);
         match whole.is_null() {
             true => whole = one,
             false => widen(&mut whole, &one),
@@ -164,11 +170,6 @@ fn widen(whole: &mut Value, other: &Value) {
         {
             whole[bound] = other[bound].clone();
         }
-    }
-    if whole.get("default") != other.get("default")
-        && let Some(whole) = whole.as_object_mut()
-    {
-        whole.remove("default");
     }
 }
 

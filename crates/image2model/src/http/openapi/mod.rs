@@ -16,7 +16,8 @@ use std::{
 };
 
 use axum::{
-    Extension, Json,
+    Extension,
+    body::Bytes,
     extract::State,
     http::{Method, header},
     response::{IntoResponse, Response},
@@ -76,7 +77,8 @@ pub(super) struct Description {
 }
 
 struct Written {
-    document: Value,
+    /// As it goes over the wire.
+    document: Bytes,
     page: String,
 }
 
@@ -96,7 +98,10 @@ impl Description {
         place.get_or_init(|| {
             let document = describe::document(&self.table, docs(), &self.upload, is_open);
             let page = page::html(&document);
-            Written { document, page }
+            Written {
+                document: document.to_string().into(),
+                page,
+            }
         })
     }
 }
@@ -107,9 +112,10 @@ type Described = Extension<Arc<Description>>;
 pub(super) async fn json(
     State(service): State<Service>,
     Extension(described): Described,
-) -> Result<Json<Value>, Problem> {
+) -> Result<impl IntoResponse, Problem> {
     let written = described.written(is_open(&service).await?);
-    Ok(Json(written.document.clone()))
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    Ok((kind, written.document.clone()))
 }
 
 /// `GET /docs`
