@@ -6,6 +6,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use serde_json::json;
 
 use crate::{
     access::Token,
@@ -25,6 +26,8 @@ pub enum Access {
     Work,
     /// A key, or a link that was signed for this very path.
     Linked,
+    /// A key in the form that is sent, where a browser without scripts can set no header: its handler asks for it.
+    Form,
     /// An administrator's key.
     Admin,
 }
@@ -54,14 +57,13 @@ pub(super) async fn check(
 }
 
 async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller, Problem> {
+    // A monitor is answered whatever key it shows, and even while nobody can look one up.
+    if matches!(access, Access::Open | Access::Form) {
+        return Ok(caller::anyone(service, parts));
+    }
     let keyring = &service.keyring;
     let caller = match token(&parts.headers)? {
-        Some(token) => match keyring.find(&token).await? {
-            Ok(key) => Some(Caller::with(&key)),
-            // Where nobody needs a key, a wrong one is no reason to refuse.
-            Err(_) if keyring.is_open().await? => None,
-            Err(closed) => return Err(Problem::forbidden(format!("Access is denied: {closed}."))),
-        },
+        Some(token) => holder(service, &token).await?,
         None => match link(parts).filter(|_| access == Access::Linked) {
             Some(link) => keyring.by_link(parts.uri.path(), link).await?,
             None => None,
@@ -69,9 +71,7 @@ async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller
     };
     let caller = match caller {
         Some(caller) => caller,
-        None if access == Access::Open || keyring.is_open().await? => {
-            caller::anyone(service, parts)
-        }
+        None if keyring.is_open().await? => caller::anyone(service, parts),
         None => return Err(unknown(access)),
     };
     if access == Access::Admin && !caller.is_admin {
@@ -84,6 +84,19 @@ async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller
         }));
     }
     Ok(caller)
+}
+
+/// Who shows `token`; `None` where nobody needs a key, and so a wrong one is no reason to refuse.
+///
+/// # Errors
+/// 403 for a key that opens nothing, 503 where that cannot be known.
+pub(super) async fn holder(service: &Service, token: &Token) -> Result<Option<Caller>, Problem> {
+    match service.keyring.find(token).await? {
+        Ok(key) => Ok(Some(Caller::with(&key))),
+        Err(_) if service.keyring.is_open().await? => Ok(None),
+        Err(closed) => Err(Problem::forbidden(format!("Access is denied: {closed}."))
+            .with_details(json!({"code": "key_refused"}))),
+    }
 }
 
 fn unknown(access: Access) -> Problem {

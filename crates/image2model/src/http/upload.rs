@@ -78,11 +78,16 @@ async fn take_in(
         Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
         Err(problem) => {
             submission.discard().await;
-            let rest = async { while let Ok(Some(_)) = multipart.next_field().await {} };
-            let _ = tokio::time::timeout(LINGER, rest).await;
+            hear_out(&mut multipart).await;
             Err(problem)
         }
     }
+}
+
+/// Lets a refused client finish sending.
+pub(super) async fn hear_out(multipart: &mut Multipart) {
+    let rest = async { while let Ok(Some(_)) = multipart.next_field().await {} };
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
