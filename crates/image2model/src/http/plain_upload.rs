@@ -65,7 +65,8 @@ async fn holder(service: &Service, form: &mut Multipart) -> Result<Option<Caller
 }
 
 fn no_key() -> Problem {
-    let message = "key is missing: send multipart/form-data with a part named key before the files.";
+    let message =
+        "key is missing: send multipart/form-data with a part named key before the files.";
     Problem::field("key", message, "missing")
 }
 

@@ -275,3 +275,6 @@ pub fn random() -> Result<[u8; 32], StoreError> {
         .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;
