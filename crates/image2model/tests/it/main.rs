@@ -12,6 +12,7 @@ mod disk;
 mod failover;
 mod fairness;
 mod http;
+mod keys;
 mod layering;
 mod many_streams;
 mod memory;
