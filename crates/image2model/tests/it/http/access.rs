@@ -13,7 +13,7 @@ use image2model::{
     service::Caller,
 };
 
-use super::{Api, form_with, picture, request};
+use super::{Answer, Api, Part, form_with, picture, request, text};
 
 /// Statuses for: no key, one that is not known, a revoked one, another owner's, the owner's, an administrator's.
 type Row = [u16; 6];
@@ -271,4 +271,55 @@ async fn whoever_shows_no_key_is_told_what_to_show() {
     let answer = tenants.api.send(wrong).await;
     assert_eq!(answer.json()["details"]["code"], "key_refused");
     assert!(!answer.text().contains(tenants.revoked.reveal()));
+}
+
+/// Sends the form of a browser without scripts.
+async fn send_plain(api: &Api, parts: &[Part]) -> Answer {
+    let form = form_with(parts, &[("accept", "text/html")]);
+    let (mut head, body) = form.into_parts();
+    head.uri = "/plain".parse().unwrap();
+    api.send(Request::from_parts(head, body)).await
+}
+
+#[tokio::test]
+async fn a_form_without_scripts_has_its_key_in_it_and_leads_to_a_signed_page() {
+    let tenants = Tenants::new().await;
+    let api = &tenants.api;
+    let form = api.get("/plain").await.text();
+    assert!(form.contains("action=\"/plain\"") && form.contains("type=\"password\" name=\"key\""));
+    let duck = || picture("duck.png", b"bytes");
+    let (good, revoked) = (tenants.owner.reveal(), tenants.revoked.reveal());
+    for (parts, status) in [
+        (vec![duck()], 422),
+        (vec![duck(), text("key", good)], 422),
+        (vec![text("key", ""), duck()], 401),
+        (vec![text("key", "i2m_wrong"), duck()], 403),
+        (vec![text("key", revoked), duck()], 403),
+        (vec![text("key", &"x".repeat(2000)), duck()], 422),
+        (vec![text("key", good), text("key", good), duck()], 422),
+    ] {
+        let answer = send_plain(api, &parts).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert!(!answer.text().contains(good));
+    }
+    assert_eq!(
+        api.files_on_disk(),
+        0,
+        "nothing is kept of what was refused"
+    );
+
+    let accepted = send_plain(api, &[text("key", good), duck()]).await;
+    assert_eq!(accepted.status, 303, "{}", accepted.text());
+    for reserved in api.start(Queue::ModelGeneration).await {
+        api.complete(&reserved.lease).await;
+    }
+    let page = api.get(accepted.header("location")).await;
+    assert_eq!(page.status, 200);
+    let page = page.text();
+    let links: Vec<_> = page.split("href=\"/api").skip(1).collect();
+    assert!(!links.is_empty(), "{page}");
+    for link in links {
+        let link = format!("/api{}", link.split('"').next().unwrap());
+        assert_eq!(api.get(&link).await.status, 200, "{link}");
+    }
 }
