@@ -26,6 +26,7 @@ mod redis_trouble;
 mod requirements;
 mod restart;
 mod roles;
+mod security;
 mod server;
 mod shared_artifacts;
 mod shared_store;

@@ -7,6 +7,7 @@
 //! who would read them. Scores of fair queueing mean nothing elsewhere; the tasks queue up anew, so each flow keeps its
 //! own order and takes turns with the others from the start.
 
+mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -158,6 +159,7 @@ pub async fn copy(
     on(Side::Source, source.take_back_leases().await)?;
     let ids = on(Side::Source, source.ids().await)?;
     refuse_others(target, &ids).await?;
+    keys::copy(from.keys.as_ref(), to.keys.as_ref()).await?;
     let mut copied = Copied {
         jobs: 0,
         tasks: 0,
