@@ -5,8 +5,9 @@
 //! so the copy can be repeated after a break and compared as a whole. What holds only while a process lives is not
 //! copied: leases are taken back first, as when a data directory is opened, and news and newest progress go with those
 //! who would read them. Scores of fair queueing mean nothing elsewhere; the tasks queue up anew, so each flow keeps its
-//! own order and takes turns with the others from the start.
+//! own order and takes turns with the others from the start. Keys and what links are signed with go along, rates do not.
 
+mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -174,6 +175,7 @@ pub async fn copy(
             of: ids.len(),
         });
     }
+    keys::copy(from.keys.as_ref(), to.keys.as_ref()).await?;
     copied.source = sum(source, Side::Source, "reading the source again", told).await?;
     copied.target = sum(target, Side::Target, "reading the target again", told).await?;
     Ok(copied)
