@@ -141,10 +141,14 @@ const KNOWS: &[(&str, &[&str], &str)] = &[
     ("access", &["job"], "access/ is pure"),
     (
         "store",
-        &["access", "clock", "job"],
-        "the store knows access/, job/ and the clock only",
+        &["access", "clock", "job", "tls"],
+        "the store knows access/, job/, the clock and TLS only",
     ),
-    ("artifacts", &["job"], "artifacts know job/ only"),
+    (
+        "artifacts",
+        &["job", "tls"],
+        "artifacts know job/ and TLS only",
+    ),
     (
         "provider",
         &["config", "job"],
