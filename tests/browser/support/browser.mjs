@@ -32,7 +32,7 @@ export class Visit {
   /** Errors that the test causes on purpose: texts that they hold. */
   expected = [];
 
-  static async open(browser, server, { width = 1280, height = 900, colours = "light", still = true } = {}) {
+  static async open(browser, server, { width = 1280, height = 900, colours = "light", still = true, asks = false } = {}) {
     const visit = new Visit();
     visit.context = await browser.newContext({
       viewport: { width, height },
@@ -51,8 +51,10 @@ export class Visit {
       const inside = ["blob:", "data:"].includes(url.protocol) || url.host === server.address;
       if (!inside) visit.strangers.push(request.url());
     });
+    if (asks) visit.expected.push("status of 401");
     await visit.page.goto(server.url);
-    await visit.page.getByRole("radio", { name: "Inflate" }).waitFor();
+    const first = asks ? visit.page.getByLabel("Key", { exact: true }) : visit.page.getByRole("radio", { name: "Inflate" });
+    await first.waitFor();
     return visit;
   }
 

@@ -1,10 +1,11 @@
 // The real server, started as a person would, on a port and data directory of its own.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdtemp, rm } from "node:fs/promises";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
+import { promisify } from "node:util";
 import { setTimeout as wait } from "node:timers/promises";
 
 const PATIENCE = 30_000;
@@ -23,13 +24,25 @@ export class Server {
   #process;
   #said = "";
 
-  static async start() {
+  /** With a key that callers must show, `server.key`, where that is asked for. */
+  static async start({ keyed = false } = {}) {
     const server = new Server();
     server.#directory = await mkdtemp(path.join(tmpdir(), "image2model-page-"));
     server.address = `127.0.0.1:${await freePort()}`;
     server.url = `http://${server.address}/`;
+    if (keyed) server.key = await server.#createKey();
     await server.resume();
     return server;
+  }
+
+  async #createKey() {
+    const environment = { ...process.env, IMAGE2MODEL_DATA_DIR: path.join(this.#directory, "data") };
+    const words = ["keys", "create", "--label", "Anna"];
+    const { stdout } = await promisify(execFile)(process.env.PAGE_TEST_BINARY, words, {
+      cwd: this.#directory,
+      env: environment,
+    });
+    return stdout.trim();
   }
 
   /** Starts the process, again after a kill: on the same address and data. */

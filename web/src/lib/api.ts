@@ -1,5 +1,6 @@
 /** The server's API: one function per request, one error class for every refusal. */
 
+import { access } from "./access.svelte";
 import type { Job, ModelInfo, UploadAnswer } from "./types";
 
 const BASE = "/api/v1";
@@ -54,15 +55,27 @@ function lines(errors: unknown, details: unknown): string[] {
   return [];
 }
 
+/** The refusal, of which is known then whether a key would end it. */
+function refused(status: number, body: string): ApiError {
+  const problem = refusal(status, body);
+  access.hear(status, problem.details);
+  return problem;
+}
+
 async function request<T>(path: string, init?: RequestInit): Promise<T> {
   let response: Response;
   try {
-    response = await fetch(BASE + path, { ...init, headers: { Accept: "application/json" } });
+    response = await fetch(BASE + path, { headers: access.headers(), ...init });
   } catch {
     throw new ApiError(0, UNREACHABLE);
   }
-  if (!response.ok) throw refusal(response.status, await response.text());
+  if (!response.ok) throw refused(response.status, await response.text());
   return (await response.json()) as T;
+}
+
+/** Whether this browser may call, with that key. */
+export async function check(key = access.key): Promise<void> {
+  await request("/jobs?limit=1", { headers: access.headers(key) });
 }
 
 export function models(): Promise<ModelInfo[]> {
@@ -90,9 +103,10 @@ export function formatUrl(jobId: string, fileId: string, format: string): string
 }
 
 /** A job's event stream, after the event that was seen last. */
-export function streamUrl(jobId: string, lastEvent: string): string {
-  const after = lastEvent ? `?${new URLSearchParams({ last_event_id: lastEvent })}` : "";
-  return `${BASE}/status/tasks/${jobId}/stream${after}`;
+export function streamUrl(job: Job, lastEvent: string): string {
+  const url = job.stream_url;
+  if (!lastEvent) return url;
+  return `${url}${url.includes("?") ? "&" : "?"}${new URLSearchParams({ last_event_id: lastEvent })}`;
 }
 
 interface Health {
@@ -118,7 +132,7 @@ export async function makeFormat(url: string, patience = 120_000): Promise<void>
     const abort = new AbortController();
     let response: Response;
     try {
-      response = await fetch(url, { signal: abort.signal });
+      response = await fetch(url, { signal: abort.signal, headers: access.headers() });
     } catch {
       throw new ApiError(0, UNREACHABLE);
     }
@@ -127,7 +141,7 @@ export async function makeFormat(url: string, patience = 120_000): Promise<void>
       abort.abort();
       return;
     }
-    const problem = refusal(response.status, await response.text());
+    const problem = refused(response.status, await response.text());
     if (response.status !== 503 || Date.now() > until) throw problem;
     const seconds = Number(response.headers.get("Retry-After")) || 2;
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
@@ -156,8 +170,8 @@ export function upload(
   const sender = new XMLHttpRequest();
   const answer = new Promise<UploadAnswer>((resolve, reject) => {
     sender.open("POST", `${BASE}/upload/`);
-    sender.setRequestHeader("Accept", "application/json");
     sender.setRequestHeader("Idempotency-Key", key);
+    for (const [name, value] of Object.entries(access.headers())) sender.setRequestHeader(name, value);
     sender.upload.addEventListener("progress", (event) => {
       if (event.lengthComputable) progress(event.loaded / event.total);
     });
@@ -165,7 +179,7 @@ export function upload(
       if (sender.status >= 200 && sender.status < 300) {
         resolve(JSON.parse(sender.responseText) as UploadAnswer);
       } else {
-        reject(refusal(sender.status, sender.responseText));
+        reject(refused(sender.status, sender.responseText));
       }
     });
     sender.addEventListener("error", () => reject(new ApiError(0, UNREACHABLE)));

@@ -66,6 +66,14 @@ export class UploadForm {
     this.last = [];
   }
 
+  /** Forgets all pictures. */
+  clear(): void {
+    this.abort();
+    this.pictures = [];
+    this.last = [];
+    this.error = undefined;
+  }
+
   remove(key: number): void {
     this.pictures = this.pictures.filter((picture) => picture.key !== key);
     this.error = undefined;

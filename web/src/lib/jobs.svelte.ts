@@ -1,7 +1,9 @@
 /** The jobs of this browser and their live state: a few are streamed, the rest looked at together. */
 
 import * as api from "./api";
+import { access } from "./access.svelte";
 import { announcer } from "./announce.svelte";
+import { isSigned } from "./links";
 import { apply, isFinal, merge, news } from "./progress";
 import { load, save } from "./storage";
 import { watch, type Connection } from "./stream";
@@ -11,6 +13,9 @@ import type { Job, StreamEvent } from "./types";
 const STREAMS = 2;
 const POLL = 3000;
 const AT_ONCE = 100;
+/** Between two looks whether links grow old, and how old what was loaded may be: links last an hour. */
+const LINKS_LOOK = 60_000;
+const LINKS_AGE = 10 * 60_000;
 
 /** One job as this page follows it. */
 export class Followed {
@@ -19,6 +24,8 @@ export class Followed {
   job = $state.raw<Job | null>(null);
   connection = $state<Connection>("live");
   stop: (() => void) | undefined;
+  /** When the server last told how it stands. */
+  #loaded = 0;
 
   constructor(id: string, pictures: (string | null)[]) {
     this.id = id;
@@ -27,6 +34,18 @@ export class Followed {
 
   get running(): boolean {
     return !this.job || !isFinal(this.job.status);
+  }
+
+  /** Its links are such that end, and not of just now. */
+  get ages(): boolean {
+    const files = this.job?.items.flatMap((item) => item.files) ?? [];
+    return files.some(({ url }) => isSigned(url)) && Date.now() - this.#loaded > LINKS_AGE;
+  }
+
+  /** Takes over what the server tells. */
+  load(job: Job): void {
+    this.#loaded = Date.now();
+    this.set(merge(this.job, job));
   }
 
   /** Takes over a newer state and says aloud what has changed. */
@@ -47,6 +66,21 @@ class Jobs {
   start(): void {
     this.list = load().map(({ id, pictures }) => new Followed(id, pictures));
     void this.#look();
+    setInterval(() => void this.#renew(), LINKS_LOOK);
+    document.addEventListener("visibilitychange", () => void this.#renew());
+  }
+
+  /** Goes on after a key was asked for. */
+  resume(): void {
+    void this.#look();
+  }
+
+  /** Takes all jobs off this browser's list; the server keeps them. */
+  forgetAll(): void {
+    for (const followed of this.list) followed.stop?.();
+    this.list = [];
+    this.#keep();
+    this.#balance();
   }
 
   /** Follows a job, as the newest. */
@@ -66,28 +100,39 @@ class Jobs {
   }
 
   async cancel(followed: Followed): Promise<void> {
-    followed.set(merge(followed.job, await api.cancel(followed.id)));
+    followed.load(await api.cancel(followed.id));
   }
 
   async refresh(followed: Followed): Promise<void> {
-    followed.set(merge(followed.job, await api.job(followed.id)));
+    followed.load(await api.job(followed.id));
   }
 
   #keep(): void {
     save(this.list.map(({ id, pictures }) => ({ id, pictures })));
   }
 
-  /** Loads every running job that has no stream, in one request per hundred. */
+  /** Loads every running job that has no stream. */
   async #look(): Promise<void> {
     clearTimeout(this.#timer);
-    const wanted = this.list.filter((followed) => followed.running && !followed.stop);
+    await this.#load(this.list.filter((followed) => followed.running && !followed.stop));
+    this.#balance();
+  }
+
+  /** Gets new links for what is done, before the old ones end: while a job runs, it is loaded anyway. */
+  async #renew(): Promise<void> {
+    if (document.hidden || access.asks) return;
+    await this.#load(this.list.filter((followed) => !followed.running && followed.ages));
+  }
+
+  /** In one request per hundred. */
+  async #load(wanted: Followed[]): Promise<void> {
     try {
       for (let at = 0; at < wanted.length; at += AT_ONCE) {
         const part = wanted.slice(at, at + AT_ONCE);
         const found = await api.jobs(part.map(({ id }) => id));
         part.forEach((followed, index) => {
           const job = found[index];
-          if (job) followed.set(merge(followed.job, job));
+          if (job) followed.load(job);
           else this.forget(followed.id);
         });
       }
@@ -95,12 +140,12 @@ class Jobs {
     } catch (error) {
       this.unreachable = error instanceof api.ApiError && error.status === 0;
     }
-    this.#balance();
   }
 
   /** Gives the newest running jobs a stream each and plans the next look at the others. */
   #balance(): void {
     clearTimeout(this.#timer);
+    if (access.asks) return;
     const running = this.list.filter((followed) => followed.running);
     for (const followed of running.slice(0, STREAMS)) {
       if (followed.job && !followed.stop) this.#stream(followed);
@@ -114,12 +159,12 @@ class Jobs {
     const reader = new Reader(followed);
     followed.stop = watch(
       followed.id,
-      (lastEvent) => api.streamUrl(followed.id, lastEvent),
+      (lastEvent) => (followed.job ? api.streamUrl(followed.job, lastEvent) : ""),
       {
         event: (name, data) => reader.event(name, data),
         connection: (state) => (followed.connection = state),
         snapshot: (job) => {
-          followed.set(merge(followed.job, job));
+          followed.load(job);
           if (followed.running) return;
           followed.connection = "live";
           followed.stop = undefined;
@@ -163,7 +208,7 @@ class Reader {
     if (this.#loading) return;
     this.#loading = true;
     try {
-      this.#followed.set(merge(this.#followed.job, await api.job(this.#followed.id)));
+      this.#followed.load(await api.job(this.#followed.id));
     } catch {
       // The job's end brings the files, or the next reconnect does.
     }

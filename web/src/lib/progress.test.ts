@@ -7,7 +7,7 @@ function item(id: string, change: Partial<Item> = {}): Item {
 }
 
 function job(items: Item[], change: Partial<Job> = {}): Job {
-  return { job_id: "j", status: "queued", created: 0, options: {}, items, ...change };
+  return { job_id: "j", status: "queued", created: 0, options: {}, items, stream_url: "/s", ...change };
 }
 
 function told(start: Job, events: [string, StreamEvent][]): Job {

@@ -1,5 +1,6 @@
 /** What a job's events and snapshots change, as pure functions. An ended item never changes its outcome. */
 
+import { steady } from "./links";
 import type { Item, ItemStatus, Job, JobStatus, StreamEvent } from "./types";
 
 const FINAL: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
@@ -80,8 +81,13 @@ export function merge(before: Job | null, fresh: Job): Job {
   if (!before) return fresh;
   const items = fresh.items.map((item) => {
     const old = before.items.find((candidate) => candidate.file_id === item.file_id);
-    if (!old || isFinal(item.status) || old.status !== item.status) return item;
-    const kept: Item = { ...item, progress: Math.max(item.progress, old.progress) };
+    if (!old) return item;
+    const files = item.files.map((file) => {
+      const known = old.files.find(({ filename }) => filename === file.filename);
+      return { ...file, url: steady(known?.url, file.url) };
+    });
+    if (isFinal(item.status) || old.status !== item.status) return { ...item, files };
+    const kept: Item = { ...item, files, progress: Math.max(item.progress, old.progress) };
     if (old.step) kept.step = old.step;
     return kept;
   });

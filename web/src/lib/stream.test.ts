@@ -35,7 +35,7 @@ class Source extends EventTarget {
   }
 }
 
-const JOB: Job = { job_id: "j", status: "processing", created: 0, options: {}, items: [] };
+const JOB: Job = { job_id: "j", status: "processing", created: 0, options: {}, items: [], stream_url: "/s" };
 
 let sources: Source[];
 let waits: { action: () => void; milliseconds: number; dropped: boolean }[];

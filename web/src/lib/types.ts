@@ -38,6 +38,8 @@ export interface Job {
   ended?: number | string | null;
   options: Record<string, unknown>;
   items: Item[];
+  /** Where its events are; signed where the server has keys. */
+  stream_url: string;
 }
 
 interface OptionBase {

@@ -23,7 +23,7 @@ use crate::{
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
-    /// Copy all jobs into another store, with every server of both ended
+    /// Copy all jobs and keys into another store, with every server of both ended
     #[command(after_help = EXAMPLES)]
     Copy(Args),
 }

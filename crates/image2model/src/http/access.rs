@@ -6,6 +6,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use serde_json::json;
 
 use crate::{
     access::Token,
@@ -25,6 +26,8 @@ pub enum Access {
     Work,
     /// A key, or a link that was signed for this very path.
     Linked,
+    /// A key in the form that is sent, where a browser without scripts can set no header: its handler asks for it.
+    Form,
     /// An administrator's key.
     Admin,
 }
@@ -54,14 +57,13 @@ pub(super) async fn check(
 }
 
 async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller, Problem> {
+    // A monitor is answered whatever key it shows, and even while nobody can look one up.
+    if matches!(access, Access::Open | Access::Form) {
+        return Ok(caller::anyone(service, parts));
+    }
     let keyring = &service.keyring;
     let caller = match token(&parts.headers)? {
-        Some(token) => match keyring.find(&token).await? {
-            Ok(key) => Some(Caller::with(&key)),
-            // Where nobody needs a key, a wrong one is no reason to refuse.
-            Err(_) if keyring.is_open().await? => None,
-            Err(closed) => return Err(Problem::forbidden(format!("Access is denied: {closed}."))),
-        },
+        Some(token) => holder(service, &token).await?,
         None => match link(parts).filter(|_| access == Access::Linked) {
             Some(link) => keyring.by_link(parts.uri.path(), link).await?,
             None => None,
@@ -69,9 +71,7 @@ async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller
     };
     let caller = match caller {
         Some(caller) => caller,
-        None if access == Access::Open || keyring.is_open().await? => {
-            caller::anyone(service, parts)
-        }
+        None if keyring.is_open().await? => caller::anyone(service, parts),
         None => return Err(unknown(access)),
     };
     if access == Access::Admin && !caller.is_admin {
@@ -84,6 +84,19 @@ async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller
         }));
     }
     Ok(caller)
+}
+
+/// Who shows `token`; `None` where nobody needs a key, and so a wrong one is no reason to refuse.
+///
+/// # Errors
+/// 403 for a key that opens nothing, 503 where that cannot be known.
+pub(super) async fn holder(service: &Service, token: &Token) -> Result<Option<Caller>, Problem> {
+    match service.keyring.find(token).await? {
+        Ok(key) => Ok(Some(Caller::with(&key))),
+        Err(_) if service.keyring.is_open().await? => Ok(None),
+        Err(closed) => Err(Problem::forbidden(format!("Access is denied: {closed}."))
+            .with_details(json!({"code": "key_refused"}))),
+    }
 }
 
 fn unknown(access: Access) -> Problem {
@@ -131,5 +144,107 @@ impl FromRequestParts<Service> for Caller {
             tracing::error!(path = parts.uri.path(), "a route has no access check");
             StatusCode::INTERNAL_SERVER_ERROR
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io,
+        sync::{Arc, Mutex},
+    };
+
+    use axum::{Router, body::Body};
+    use tokio_util::{sync::CancellationToken, task::TaskTracker};
+    use tower::ServiceExt as _;
+
+    use super::*;
+    use crate::{
+        artifacts::Artifacts,
+        capacity::{disk::Space, metrics::unrecorded},
+        clock::SystemClock,
+        config::{Config, KeySettings},
+        http::routes::Routes,
+        job::RetryPolicy,
+        service::Parts,
+        store::embedded,
+    };
+
+    /// What is logged.
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl io::Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// Routes of an administrator on a service with a key of each kind.
+    fn admins_routes(home: &std::path::Path) -> Router {
+        let clock = Arc::new(SystemClock);
+        let keys = KeySettings {
+            user: "users".to_owned(),
+            admin: "admins".to_owned(),
+        };
+        let config = Config {
+            data_dir: home.to_owned(),
+            keys,
+            ..Config::default()
+        };
+        let parts = Parts {
+            store: embedded::open(home, clock.clone(), RetryPolicy::default()).unwrap(),
+            artifacts: Artifacts::local(&home.join("artifacts")).unwrap(),
+            config: Arc::new(config),
+            clock,
+            metrics: unrecorded(),
+            space: Arc::new(Space::of),
+        };
+        let service = Service::start(parts, TaskTracker::new(), CancellationToken::new());
+        let routes = Routes::new(&service)
+            .get("/look", Access::Admin, async || StatusCode::OK)
+            .post("/act", Access::Admin, async || StatusCode::ACCEPTED);
+        routes.into_router().with_state(service)
+    }
+
+    #[tokio::test]
+    async fn an_administrators_act_is_logged_with_its_key_and_a_look_is_not() {
+        let home = tempfile::tempdir().unwrap();
+        let router = admins_routes(home.path());
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        let _logged = tracing::subscriber::set_default(subscriber);
+        for (method, path, key, status) in [
+            (Method::GET, "/look", "admins", 200),
+            (Method::POST, "/act", "users", 403),
+            (Method::POST, "/act", "wrong", 403),
+            (Method::POST, "/act", "admins", 202),
+        ] {
+            let request = Request::builder()
+                .method(&method)
+                .uri(path)
+                .header(header::AUTHORIZATION, format!("Bearer {key}"));
+            let request = request.body(Body::empty()).unwrap();
+            let answer = router.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status(), status, "{method} {path} {key}");
+        }
+        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let acts: Vec<_> = log.lines().filter(|line| line.contains("audit")).collect();
+        let [act] = acts.as_slice() else {
+            panic!("not one act: {log}")
+        };
+        let id = Token::given("admins").id();
+        for told in [id.as_str(), "POST", "/act", "202"] {
+            assert!(act.contains(told), "{told}: {act}");
+        }
+        assert!(!log.contains("admins"), "{log}");
     }
 }

@@ -199,6 +199,13 @@ impl From<ServiceError> for Problem {
                 StatusCode::INSUFFICIENT_STORAGE,
                 "The server's disk is full and nothing on it is old enough to be removed; try again later.",
             ),
+            ServiceError::Damaged(internal) => {
+                tracing::error!(error = %internal, "a request met a damaged record");
+                Self::new(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "What the server keeps of this is damaged; its operator's log says more.",
+                )
+            }
             ServiceError::Unavailable(internal) => {
                 tracing::error!(error = %internal, "a request failed");
                 Self::new(
@@ -285,10 +292,15 @@ mod tests {
         ServiceError::Unavailable("a secret of the inside".to_owned()).into()
     }
 
+    async fn damaged() -> Problem {
+        ServiceError::Damaged("a secret of the inside".to_owned()).into()
+    }
+
     async fn answered(path: &str) -> (StatusCode, String) {
         let router = Router::new()
             .route("/broken", get(broken))
             .route("/unreachable", get(unreachable))
+            .route("/damaged", get(damaged))
             .layer(CatchPanicLayer::custom(panicked))
             .layer(from_fn(finish));
         let request = Request::get(path).body(Body::empty()).unwrap();
@@ -305,6 +317,7 @@ mod tests {
         for (path, expected, code) in [
             ("/broken", 500, "INTERNAL_SERVER_ERROR"),
             ("/unreachable", 503, "HTTP_503"),
+            ("/damaged", 500, "INTERNAL_SERVER_ERROR"),
         ] {
             let (status, body) = answered(path).await;
             assert_eq!(status, expected);

@@ -21,6 +21,7 @@ mod openapi;
 mod pace;
 mod page;
 mod plain;
+mod plain_upload;
 mod render;
 mod routes;
 mod serve;
@@ -46,7 +47,7 @@ use tower_http::{
 use crate::service::Service;
 
 use self::{
-    access::Access::{Keyed, Linked, Open, Work},
+    access::Access::{Form, Keyed, Linked, Open, Work},
     form::Intake,
     openapi::Description,
     routes::Routes,
@@ -64,7 +65,9 @@ fn routes(service: &Service) -> Routes {
     let upload = post(upload::create).layer(limit(Intake::Pictures));
     let upload = upload.layer(pace.clone());
     let convert = post(models::convert).layer(limit(Intake::Meshes));
-    let convert = convert.layer(pace);
+    let convert = convert.layer(pace.clone());
+    let plain_upload = post(plain_upload::create).layer(limit(Intake::Pictures));
+    let plain_upload = plain_upload.layer(pace);
 
     probe_routes(service)
         .get("/", Open, page::index)
@@ -72,6 +75,7 @@ fn routes(service: &Service) -> Routes {
         .get("/docs", Open, openapi::docs_page)
         .get("/docs/style.css", Open, openapi::style)
         .get("/plain", Open, plain::upload_form)
+        .route(Method::POST, "/plain", Form, plain_upload)
         .get("/job/{job_id}", Linked, plain::job)
         .under("/api/v1")
         .get("/health", Open, health::basic)

@@ -27,18 +27,21 @@ const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; f
     manifest-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
 /// `GET /`: the page for browsers, name and version for programs.
-pub(super) async fn index(State(service): State<Service>, headers: HeaderMap) -> Response {
+pub(super) async fn index(
+    State(service): State<Service>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
     let mut response = if !render::prefers_page(&headers) {
         Json(Greeting::new()).into_response()
     } else if let Some(file) = Dist::get("index.html") {
         asset_response("index.html", file, &headers)
     } else {
-        plain::upload_form(State(service)).await.into_response()
+        plain::upload_form(State(service)).await?.into_response()
     };
     response
         .headers_mut()
         .append(header::VARY, header::ACCEPT.into());
-    response
+    Ok(response)
 }
 
 /// What a program reads at `/`.

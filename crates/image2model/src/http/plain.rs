@@ -23,9 +23,19 @@ use super::{caller::job_id, error::Problem, openapi::Doc, page, render};
 
 /// Seconds between two looks at a job that has not ended.
 const REFRESH: u32 = 2;
+/// The first field of the form on a server with keys.
+const KEY_FIELD: &str = "<p><label>Key<br><input type=\"password\" name=\"key\" \
+    autocomplete=\"current-password\" required></label></p>";
 
 /// `GET /plain`
-pub(super) async fn upload_form(State(service): State<Service>) -> impl IntoResponse {
+pub(super) async fn upload_form(
+    State(service): State<Service>,
+) -> Result<impl IntoResponse, Problem> {
+    let (action, key) = if service.keyring.is_open().await? {
+        ("/api/v1/upload/", "")
+    } else {
+        ("/plain", KEY_FIELD)
+    };
     let models = ModelInfo::all()
         .into_iter()
         .fold(String::new(), |mut all, model| {
@@ -47,12 +57,12 @@ pub(super) async fn upload_form(State(service): State<Service>) -> impl IntoResp
     let most = service.config.upload.max_files;
     let megabytes = service.config.upload.max_file_bytes / (1024 * 1024);
     let retention = escaped(&service.retention());
-    page::html(document(
+    Ok(page::html(document(
         "Photos to 3D models",
         "",
         &format!(
             "<h1>Photos to 3D models</h1>\
-             <form method=\"post\" action=\"/api/v1/upload/\" enctype=\"multipart/form-data\">\
+             <form method=\"post\" action=\"{action}\" enctype=\"multipart/form-data\">{key}\
              <p><label>Up to {most} photos (JPEG, PNG or WebP, {megabytes} MB each)<br>\
              <input type=\"file\" name=\"files\" accept=\"image/jpeg,image/png,image/webp\" multiple required></label></p>\
              <p><label>Model<br><select name=\"model\">{models}</select></label></p>\
@@ -63,7 +73,7 @@ pub(super) async fn upload_form(State(service): State<Service>) -> impl IntoResp
              <fieldset><legend>Formats besides GLB</legend>{formats}</fieldset>\
              <p><button>Create models</button></p></form><p>{retention}</p>"
         ),
-    ))
+    )))
 }
 
 /// `GET /job/{job_id}`: how the job stands, and links to what it made.

@@ -81,11 +81,16 @@ async fn take_in(
         Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
         Err(problem) => {
             submission.discard().await;
-            let rest = async { while let Ok(Some(_)) = multipart.next_field().await {} };
-            let _ = tokio::time::timeout(LINGER, rest).await;
+            hear_out(&mut multipart).await;
             Err(problem)
         }
     }
+}
+
+/// Lets a refused client finish sending.
+pub(super) async fn hear_out(multipart: &mut Multipart) {
+    let rest = async { while let Ok(Some(_)) = multipart.next_field().await {} };
+    let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
@@ -264,42 +269,14 @@ pub(super) async fn batch_status(
 }
 
 pub(super) fn docs() -> Vec<Doc> {
-    let example = json!({
-        "batch_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        "uploaded_files": [{
-            "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
-            "filename": "cat.jpg",
-            "file_size": 48213,
-            "content_type": "image/jpeg",
-            "status": "uploaded",
-            "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        }],
-        "face_limit": 20000,
-        "total_files": 1,
-        "status": "uploaded",
-        "message": "1 file uploaded",
-    });
     vec![
-        Doc::post("/api/v1/upload", "upload", "upload")
+        answered(Doc::post("/api/v1/upload", "upload", "upload"))
             .also("/api/v1/upload/batch")
             .says(
                 "Pictures to models",
                 "One request is one job; it is kept once it is answered.",
             )
-            .asks(idempotency())
-            .takes_form(openapi::pictures)
-            .answers::<Accepted>(200, "The job.", example)
-            .sends(
-                303,
-                "For a browser that asks for a page: where the job's page is.",
-                "text/html",
-            )
-            .refuses(
-                507,
-                "The disk is full and nothing on it is old enough to be removed.",
-            ),
+            .takes_form(openapi::pictures),
         Doc::get("/api/v1/upload/status/{file_id}", "upload", "file_status")
             .says("What became of one file", "")
             .answers::<UploadedFile>(
@@ -329,6 +306,38 @@ pub(super) fn docs() -> Vec<Doc> {
             }),
         ),
     ]
+}
+
+/// What any upload of pictures is answered.
+pub(super) fn answered(doc: Doc) -> Doc {
+    let example = json!({
+        "batch_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "uploaded_files": [{
+            "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
+            "filename": "cat.jpg",
+            "file_size": 48213,
+            "content_type": "image/jpeg",
+            "status": "uploaded",
+            "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        }],
+        "face_limit": 20000,
+        "total_files": 1,
+        "status": "uploaded",
+        "message": "1 file uploaded",
+    });
+    doc.asks(idempotency())
+        .answers::<Accepted>(200, "The job.", example)
+        .sends(
+            303,
+            "For a browser that asks for a page: where the job's page is.",
+            "text/html",
+        )
+        .refuses(
+            507,
+            "The disk is full and nothing on it is old enough to be removed.",
+        )
 }
 
 /// The header by which a repeat is known.

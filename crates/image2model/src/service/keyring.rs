@@ -102,10 +102,13 @@ impl Keyring {
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn look(&self) -> Result<(), StoreError> {
-        let used: Vec<_> = mem::take(&mut self.known().used).into_iter().collect();
-        if !used.is_empty() {
-            self.store.note_used(&used).await?;
-        }
+        let _turn = self.looking.lock().await;
+        self.look_in_turn().await
+    }
+
+    /// By whoever has the turn: of two looks at once, the older could come last and bring back a revoked key.
+    async fn look_in_turn(&self) -> Result<(), StoreError> {
+        self.note_uses().await?;
         let mut register = self.store.register().await?;
         if register.secrets.is_empty() {
             let secret = Secret::from_bytes(&random()?);
@@ -115,6 +118,22 @@ impl Keyring {
         }
         self.take(register);
         Ok(())
+    }
+
+    async fn note_uses(&self) -> Result<(), StoreError> {
+        let used: Vec<_> = mem::take(&mut self.known().used).into_iter().collect();
+        if used.is_empty() {
+            return Ok(());
+        }
+        let noted = self.store.note_used(&used).await;
+        if noted.is_err() {
+            let mut known = self.known();
+            for (id, at) in used {
+                let newest = known.used.entry(id).or_insert(at);
+                *newest = at.max(*newest);
+            }
+        }
+        noted
     }
 
     fn take(&self, register: Register) {
@@ -133,8 +152,11 @@ impl Keyring {
                 tracing::warn!(%error, "the register of keys cannot be read");
             }
             if wait().await.is_none() {
-                return;
+                break;
             }
+        }
+        if let Err(error) = self.note_uses().await {
+            tracing::warn!(%error, "the last uses of keys cannot be noted");
         }
     }
 
@@ -223,7 +245,7 @@ impl Keyring {
         if let Some(register) = fresh(&self.known()) {
             return Ok(register);
         }
-        self.look().await?;
+        self.look_in_turn().await?;
         Ok(self.known().register.clone())
     }
 
@@ -233,7 +255,7 @@ impl Keyring {
         let _turn = self.looking.lock().await;
         let read = self.known().read;
         if read.is_none_or(|read| read.elapsed() >= LOOK_AGAIN) {
-            self.look().await?;
+            self.look_in_turn().await?;
         }
         Ok(self.known().register.clone())
     }
@@ -253,3 +275,6 @@ pub fn random() -> Result<[u8; 32], StoreError> {
         .map_err(|error| StoreError::Unavailable(format!("no randomness: {error}")))?;
     Ok(bytes)
 }
+
+#[cfg(test)]
+mod tests;

@@ -118,6 +118,9 @@ pub enum ServiceError {
     /// For the log, not for the client.
     #[error("unavailable: {0}")]
     Unavailable(String),
+    /// What is kept of it cannot be read, and no repeat will help; for the log.
+    #[error("damaged: {0}")]
+    Damaged(String),
 }
 
 impl From<StoreError> for ServiceError {
@@ -127,6 +130,7 @@ impl From<StoreError> for ServiceError {
             StoreError::NotFound => Self::NotFound("job"),
             StoreError::Conflict(why) => Self::Conflict(why),
             StoreError::Full => Self::Full,
+            StoreError::Damaged(why) => Self::Damaged(why),
             other => Self::Unavailable(other.to_string()),
         }
     }

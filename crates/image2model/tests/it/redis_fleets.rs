@@ -3,7 +3,8 @@
 use std::process::{Command, Stdio};
 
 use crate::support::{
-    ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape, eventually,
+    Certificates, Client, ClusterFleet, ClusterShape, RealServer, SentinelFleet, SentinelShape,
+    Server, eventually, tiny,
 };
 
 #[test]
@@ -116,4 +117,46 @@ fn a_server_can_speak_tls_to_those_with_a_certificate() {
     assert_eq!(answer(true), "+PONG\r\n+OK\r\n");
     assert_eq!(answer(false), "");
     assert_eq!(server.ask::<String>(&["PING"]), "PONG");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jobs_are_done_over_a_cluster_and_under_sentinels_that_speak_tls() {
+    let cluster = ClusterFleet::of(&ClusterShape {
+        tls: true,
+        ..ClusterShape::default()
+    });
+    let (url, certificates) = (cluster.url(), cluster.certificates());
+    assert!(url.starts_with("rediss+cluster://"), "{url}");
+    does_a_job_over_tls(&url, certificates).await;
+
+    let mut sentinels = SentinelFleet::of(&SentinelShape {
+        replicas_each: 1,
+        tls: true,
+        ..SentinelShape::default()
+    });
+    let old = sentinels.kill_primary("mymaster");
+    sentinels.wait_for_another("mymaster", old);
+    let (url, certificates) = (sentinels.url(), sentinels.certificates());
+    assert!(url.starts_with("rediss+sentinel://"), "{url}");
+    does_a_job_over_tls(&url, certificates).await;
+}
+
+async fn does_a_job_over_tls(url: &str, certificates: &Certificates) {
+    let (authority, client) = (certificates.authority(), certificates.client());
+    let text = |path: &'_ std::path::PathBuf| path.to_str().unwrap().to_owned();
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(
+        dir.path(),
+        &[
+            ("STORE__URL", url),
+            ("STORE__TLS_CA", &text(&authority)),
+            ("STORE__TLS_CERT", &text(&client.0)),
+            ("STORE__TLS_KEY", &text(&client.1)),
+            ("WORKER__PROVIDER", "instant"),
+        ],
+    );
+    let client = Client::new(server.port);
+    let id = client.submit(&[tiny(1)], &[]).await;
+    let events = client.events(&id).await;
+    assert_eq!(events.last().unwrap().name, "task_completed");
 }

@@ -136,7 +136,7 @@ fn rows(text: &str) -> Result<Vec<Row<'_>>, String> {
 }
 
 /// What stands between backticks.
-fn quoted(cell: &str) -> Vec<&str> {
+pub(crate) fn quoted(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
@@ -200,17 +200,21 @@ fn wrong_proof(row: &Row<'_>, listed: &BTreeSet<String>) -> Result<(), String> {
         ));
     }
     for name in names {
-        let runs = match name.strip_prefix("it::") {
-            Some(here) => listed.contains(here),
-            None => name
-                .split_once("::")
-                .is_some_and(|(file, test)| is_test_in(file, test)),
-        };
-        if !runs {
+        if !is_running(name, listed) {
             return Err(format!("{id}: {name} is no running test"));
         }
     }
     Ok(())
+}
+
+/// Whether a proof is such a test.
+pub(crate) fn is_running(proof: &str, listed: &BTreeSet<String>) -> bool {
+    match proof.strip_prefix("it::") {
+        Some(here) => listed.contains(here),
+        None => proof
+            .split_once("::")
+            .is_some_and(|(file, test)| is_test_in(file, test)),
+    }
 }
 
 fn is_test_in(file: &str, test: &str) -> bool {
@@ -231,7 +235,7 @@ fn is_test_in(file: &str, test: &str) -> bool {
         .any(|line| *line == "#[test]" || line.starts_with("#[tokio::test"))
 }
 
-fn tests_of_this_binary() -> BTreeSet<String> {
+pub(crate) fn tests_of_this_binary() -> BTreeSet<String> {
     let listing = Command::new(std::env::current_exe().unwrap())
         .args(["--list", "--format", "terse"])
         .output()

@@ -127,7 +127,7 @@ impl Writer<'_> {
         }
         if !self.is_open {
             operation["security"] = match access {
-                Access::Open => json!([]),
+                Access::Open | Access::Form => json!([]),
                 Access::Linked => json!([{"key": []}, {"link": []}]),
                 Access::Keyed | Access::Work | Access::Admin => json!([{"key": []}]),
             };
@@ -272,6 +272,7 @@ fn asked(access: Access) -> &'static str {
         Access::Linked => {
             "Needs a key where the server has keys, or the link that the server gave for it."
         }
+        Access::Form => "Needs a key in the form where the server has keys.",
         Access::Admin => "Needs an administrator's key.",
     }
 }

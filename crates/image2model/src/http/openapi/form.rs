@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 
 use crate::config::UploadSettings;
 
-use super::super::form::MOST_FIELDS;
+use super::super::{form::MOST_FIELDS, plain_upload::LONGEST_KEY};
 
 /// Of `POST /upload`. A form's schema cannot say which options go with which model: each one's description does.
 pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
@@ -48,6 +48,18 @@ pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
         "image/png, image/jpeg, image/webp",
         "cat.png",
     )
+}
+
+/// Of `POST /plain`: as an upload, after the key.
+pub(in crate::http) fn plain(settings: &UploadSettings) -> Value {
+    let mut form = pictures(settings);
+    form["schema"]["properties"]["key"] = json!({
+        "type": "string",
+        "maxLength": LONGEST_KEY,
+        "description": "A key of this server, before any file; empty where nobody needs one.",
+    });
+    form["schema"]["required"] = json!(["key", "files"]);
+    form
 }
 
 /// Of `POST /models/convert`.
@@ -182,9 +194,9 @@ fn option(spec: &Spec) -> Value {
             min, max, default, ..
         } => {
             let mut number =
-                json!({"type": "number", "minimum": plain(min), "maximum": plain(max)});
+                json!({"type": "number", "minimum": as_written(min), "maximum": as_written(max)});
             if let Some(default) = default {
-                number["default"] = json!(plain(default));
+                number["default"] = json!(as_written(default));
             }
             number
         }
@@ -202,7 +214,7 @@ fn option(spec: &Spec) -> Value {
 }
 
 /// As it is written, not as its neighbour among double floats.
-fn plain(value: f32) -> f64 {
+fn as_written(value: f32) -> f64 {
     value.to_string().parse().unwrap_or_else(|_| value.into())
 }
 

@@ -30,12 +30,12 @@ use crate::{
 };
 
 use super::{
-    Route, download, error::Problem, health, jobs, models, page as site, plain, status, stream,
-    upload,
+    Route, download, error::Problem, health, jobs, models, page as site, plain, plain_upload,
+    status, stream, upload,
 };
 
 pub(super) use doc::{Doc, Parameter};
-pub(super) use form::{meshes, pictures};
+pub(super) use form::{meshes, pictures, plain as plain_form};
 pub(super) use words::{FileStatus, ID_PATTERN, Id};
 
 /// Everything that is told of routes, resource by resource.
@@ -50,6 +50,7 @@ fn docs() -> Vec<Doc> {
         health::docs(),
         site::docs(),
         plain::docs(),
+        plain_upload::docs(),
         own_docs(),
     ]
     .into_iter()

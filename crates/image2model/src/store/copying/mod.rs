@@ -5,8 +5,9 @@
 //! so the copy can be repeated after a break and compared as a whole. What holds only while a process lives is not
 //! copied: leases are taken back first, as when a data directory is opened, and news and newest progress go with those
 //! who would read them. Scores of fair queueing mean nothing elsewhere; the tasks queue up anew, so each flow keeps its
-//! own order and takes turns with the others from the start.
+//! own order and takes turns with the others from the start. Keys and what links are signed with go along, rates do not.
 
+mod keys;
 #[cfg(test)]
 mod tests;
 
@@ -158,6 +159,8 @@ pub async fn copy(
     on(Side::Source, source.take_back_leases().await)?;
     let ids = on(Side::Source, source.ids().await)?;
     refuse_others(target, &ids).await?;
+    // Before any job: a copy that breaks off must not be a store with jobs and without keys, open to everybody.
+    keys::copy(from.keys.as_ref(), to.keys.as_ref()).await?;
     let mut copied = Copied {
         jobs: 0,
         tasks: 0,

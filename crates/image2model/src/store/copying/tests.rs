@@ -13,6 +13,7 @@ use tempfile::TempDir;
 
 use super::{Copied, CopyError, Side, Stand, copy};
 use crate::{
+    access::{Key, Scope, Token, link::Secret},
     job::{
         ItemStatus, JobId, Lane, Owner, Queue, RetryPolicy, Task, TaskState, Timestamp, WorkerId,
         transition::NewJob,
@@ -421,4 +422,34 @@ async fn more_than_one_answer_holds_come_over_in_order() {
     };
     assert_eq!(stands("copying"), Some((1400, 1400)));
     assert_eq!(served(&over).await, served(&from).await);
+}
+
+#[tokio::test]
+async fn keys_go_along_with_the_jobs_that_they_open() {
+    let bench = Bench::default();
+    let (_kept, from) = bench.folder();
+    let server = RealServer::start(&[]);
+    let to = bench.at(&server.url(), 16).await;
+    let key = |n| {
+        Key::of(
+            &Token::from_bytes(&[n; 32]),
+            Scope::User,
+            Timestamp(n.into()),
+        )
+    };
+    for n in [1, 2] {
+        from.keys.add_key(key(n)).await.unwrap();
+        let secret = Secret::from_bytes(&[n; 32]);
+        from.keys.add_secret(secret, Timestamp(5)).await.unwrap();
+    }
+    from.keys
+        .revoke_key(&key(1).id, Timestamp(7))
+        .await
+        .unwrap();
+    let used = [(key(2).id, Timestamp(8))];
+    from.keys.note_used(&used).await.unwrap();
+    for _ in 0..2 {
+        copy(&from, &to, &mut |_| ()).await.unwrap();
+        assert_eq!(to.keys.register().await, from.keys.register().await);
+    }
 }

@@ -12,7 +12,7 @@ use crate::{
         transition::{Completion, NewJob},
     },
     store::{
-        Created, Reserve, Reserved, Store, StoreError,
+        Created, Register, Reserve, Reserved, Store, StoreError,
         conformance::{self, Fixture, ManualClock, suite},
     },
 };
@@ -155,12 +155,28 @@ async fn a_newer_format_is_refused_and_left_alone() {
     drop(connection);
     let refused = refusal(dir.path());
     assert!(refused.contains("format version 7"), "{refused}");
-    assert!(refused.contains("versions up to 1"), "{refused}");
+    assert!(refused.contains("versions up to 2"), "{refused}");
     let connection = Connection::open(&file).unwrap();
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
     assert_eq!(version, 7);
+}
+
+#[tokio::test]
+async fn a_store_from_before_there_were_keys_gets_their_tables() {
+    let (dir, clock, store) = fresh();
+    let new = new_job(1);
+    let id = new.id;
+    store.jobs.create_job(new).await.unwrap();
+    drop(store);
+    let connection = Connection::open(dir.path().join("store.sqlite3")).unwrap();
+    let older = "DROP TABLE keys; DROP TABLE secrets; PRAGMA user_version = 1;";
+    connection.execute_batch(older).unwrap();
+    drop(connection);
+    let store = opened(dir.path(), &clock);
+    assert!(store.jobs.job(id).await.unwrap().is_some());
+    assert_eq!(store.keys.register().await, Ok(Register::default()));
 }
 
 #[tokio::test]

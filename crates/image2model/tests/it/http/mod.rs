@@ -1,6 +1,7 @@
 //! The HTTP surface in process: the real router over the embedded store and a temporary directory, with a worker
 //! that is driven by hand.
 
+mod access;
 mod convert;
 mod download;
 mod guard;
@@ -10,6 +11,7 @@ mod openapi;
 mod page;
 mod slow;
 mod status;
+mod strangers;
 mod stream;
 mod upload;
 

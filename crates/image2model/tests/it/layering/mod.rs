@@ -116,6 +116,11 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
         "job/ is pure",
     ),
     (
+        "crates/image2model/src/access/",
+        &["tokio", "serde_json", "SystemTime", "Instant::now", "axum"],
+        "access/ is pure",
+    ),
+    (
         "crates/reconstruct/src/",
         &[
             "tokio",
@@ -133,12 +138,17 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
 /// The modules of the service, beside itself, that a module may know at all.
 const KNOWS: &[(&str, &[&str], &str)] = &[
     ("job", &[], "job/ is pure"),
+    ("access", &["job"], "access/ is pure"),
     (
         "store",
-        &["clock", "job"],
-        "the store knows job/ and the clock only",
+        &["access", "clock", "job", "tls"],
+        "the store knows access/, job/, the clock and TLS only",
     ),
-    ("artifacts", &["job"], "artifacts know job/ only"),
+    (
+        "artifacts",
+        &["job", "tls"],
+        "artifacts know job/ and TLS only",
+    ),
     (
         "provider",
         &["config", "job"],

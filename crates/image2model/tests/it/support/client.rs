@@ -2,7 +2,7 @@ use std::{collections::BTreeMap, net::IpAddr};
 
 use reqwest::{
     StatusCode,
-    header::RETRY_AFTER,
+    header::{AUTHORIZATION, HeaderMap, RETRY_AFTER},
     multipart::{Form, Part},
 };
 use serde_json::Value;
@@ -50,11 +50,23 @@ impl Client {
 
     /// A client that is seen to come from `address`, its flow in fair queueing.
     pub(crate) fn from(address: IpAddr, port: u16) -> Self {
+        Self::with(address, port, HeaderMap::new())
+    }
+
+    /// A client that shows a key.
+    pub(crate) fn showing(port: u16, key: &str) -> Self {
+        let shown = format!("Bearer {key}").parse().unwrap();
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, shown)]);
+        Self::with([127, 0, 0, 1].into(), port, headers)
+    }
+
+    fn with(address: IpAddr, port: u16, headers: HeaderMap) -> Self {
         // It is asked for whether or not an address is encrypted. One that is installed is as good.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let http = reqwest::Client::builder()
             .no_proxy()
             .local_address(address)
+            .default_headers(headers)
             .build()
             .unwrap();
         Self {

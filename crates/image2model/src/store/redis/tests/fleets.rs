@@ -4,6 +4,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
+
 use super::{
     super::{Settings, Time, open},
     conformance::{Fixture, ManualClock, every_case, every_case_without_order},
@@ -46,7 +48,8 @@ async fn the_suite_holds_on_a_cluster() {
     every_case_without_order! { one_by_one fixture(&url, 16, empty) }
 }
 
-async fn fixture(url: &str, shards: u16, empty: impl Fn()) -> Fixture {
+/// Boxed: the stack of a whole run would have to hold one for each case.
+fn fixture(url: &str, shards: u16, empty: impl Fn()) -> BoxFuture<'static, Fixture> {
     empty();
     let clock = Arc::new(ManualClock::default());
     let settings = Settings {
@@ -55,10 +58,12 @@ async fn fixture(url: &str, shards: u16, empty: impl Fn()) -> Fixture {
         limit: Duration::from_secs(5),
         ..Settings::new(url, RetryPolicy::default())
     };
-    Fixture {
-        open: Some(open(settings).await.unwrap()),
-        clock,
-        reopen: None,
-        _kept: Arc::new(()),
-    }
+    Box::pin(async {
+        Fixture {
+            open: Some(open(settings).await.unwrap()),
+            clock,
+            reopen: None,
+            _kept: Arc::new(()),
+        }
+    })
 }

@@ -67,6 +67,14 @@ impl Certificates {
     }
 }
 
+/// How URLs of those begin that have certificates, or none.
+pub(super) fn scheme(certificates: Option<&Certificates>) -> &'static str {
+    match certificates {
+        Some(_) => "rediss",
+        None => "redis",
+    }
+}
+
 fn pair(dir: &Path, name: &str) -> (PathBuf, PathBuf) {
     (
         dir.join(format!("{name}.crt")),

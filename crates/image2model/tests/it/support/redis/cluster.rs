@@ -1,10 +1,11 @@
 //! A Redis Cluster.
 
-use std::{ops::RangeInclusive, time::Duration};
+use std::{ops::RangeInclusive, sync::Arc, time::Duration};
 
 use redis::FromRedisValue;
 
 use super::{
+    certificates::{Certificates, scheme},
     eventually,
     process::{Frozen, Part, Process},
     sentinel::in_step,
@@ -21,6 +22,8 @@ pub(crate) struct ClusterShape<'a> {
     pub(crate) node_timeout: Duration,
     /// For every node, such as `--appendonly yes`.
     pub(crate) options: &'a [&'a str],
+    /// Whether all speak TLS only, to clients with a certificate.
+    pub(crate) tls: bool,
 }
 
 impl Default for ClusterShape<'_> {
@@ -30,12 +33,14 @@ impl Default for ClusterShape<'_> {
             replicas: 3,
             node_timeout: Duration::from_secs(2),
             options: &[],
+            tls: false,
         }
     }
 }
 
 pub(crate) struct ClusterFleet {
     nodes: Vec<Process>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 /// A node that takes writes.
@@ -65,11 +70,15 @@ impl ClusterFleet {
         options.extend(["--cluster-require-full-coverage", "no"]);
         options.extend(["--cluster-replica-validity-factor", "0"]);
         options.extend(shape.options);
-        let node = |_| Process::spawn(Part::InCluster, &options);
+        let certificates = shape.tls.then(|| Arc::new(Certificates::make()));
+        let node = |_| Process::spawn(Part::InCluster(certificates.clone()), &options);
         let count = shape.primaries + shape.replicas;
         let mut nodes: Vec<_> = (0..count).map(node).collect();
         nodes.iter_mut().for_each(Process::wait_until_ready);
-        let fleet = Self { nodes };
+        let fleet = Self {
+            nodes,
+            certificates,
+        };
         let (primaries, replicas) = fleet.nodes.split_at(shape.primaries);
         for (n, primary) in primaries.iter().enumerate() {
             let (first, next) = (
@@ -105,7 +114,13 @@ impl ClusterFleet {
     /// `redis+cluster://<all nodes>`
     pub(crate) fn url(&self) -> String {
         let nodes: Vec<_> = self.nodes.iter().map(Process::address).collect();
-        format!("redis+cluster://{}", nodes.join(","))
+        let scheme = scheme(self.certificates.as_deref());
+        format!("{scheme}+cluster://{}", nodes.join(","))
+    }
+
+    /// Of one that speaks TLS.
+    pub(crate) fn certificates(&self) -> &Certificates {
+        self.certificates.as_deref().unwrap()
     }
 
     /// By their first slot, as all nodes that run see them; those without slots are left out.

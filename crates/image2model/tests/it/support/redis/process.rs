@@ -7,6 +7,7 @@ use std::{
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::Arc,
     time::Duration,
 };
 
@@ -22,11 +23,12 @@ pub(super) enum Part {
     OnTcp,
     /// Whether clients must show certificates.
     OnTls {
-        certificates: Certificates,
+        certificates: Arc<Certificates>,
         asks_clients: bool,
     },
-    InCluster,
-    Sentinel,
+    /// Over TLS alone where there are certificates, among themselves, too.
+    InCluster(Option<Arc<Certificates>>),
+    Sentinel(Option<Arc<Certificates>>),
 }
 
 /// A server with a folder and, unless it is on a socket alone, a port of its own, which it keeps when it is started
@@ -235,6 +237,35 @@ pub(crate) fn free_port() -> u16 {
     })
 }
 
+fn on_port(command: &mut Command, port: &str, certificates: Option<&Certificates>) {
+    match certificates {
+        Some(certificates) => on_tls(command, port, certificates),
+        None => {
+            command.args(["--port", port]);
+        }
+    }
+}
+
+/// To clients and to other servers.
+fn on_tls(command: &mut Command, port: &str, certificates: &Certificates) {
+    let (certificate, key) = certificates.server();
+    command
+        .args([
+            "--port",
+            "0",
+            "--tls-port",
+            port,
+            "--tls-replication",
+            "yes",
+        ])
+        .arg("--tls-ca-cert-file")
+        .arg(certificates.authority())
+        .arg("--tls-cert-file")
+        .arg(certificate)
+        .arg("--tls-key-file")
+        .arg(key);
+}
+
 fn keep(dir: &Path, part: &Part, port: u16, bus: u16, options: &Vec<String>) -> Child {
     let script = "redis-server \"$@\" >/dev/null & server=$!; echo; read _; kill -9 $server; wait";
     let mut command = Command::new("sh");
@@ -247,7 +278,7 @@ fn keep(dir: &Path, part: &Part, port: u16, bus: u16, options: &Vec<String>) -> 
         .arg(dir)
         .arg("--logfile")
         .arg(log(dir));
-    if !matches!(part, Part::Sentinel) {
+    if !matches!(part, Part::Sentinel(_)) {
         // Replicas are made at once, not after the five seconds in which others might come.
         command.args(["--save", "", "--repl-diskless-sync-delay", "0"]);
         if !options.iter().any(|word| word == "--appendonly") {
@@ -256,28 +287,37 @@ fn keep(dir: &Path, part: &Part, port: u16, bus: u16, options: &Vec<String>) -> 
     }
     let number = port.to_string();
     match part {
-        Part::OnSocket => command.args(["--port", "0"]),
-        Part::OnTcp => command.args(["--port", &number]),
+        Part::OnSocket => {
+            command.args(["--port", "0"]);
+        }
+        Part::OnTcp => {
+            command.args(["--port", &number]);
+        }
         Part::OnTls {
             certificates,
             asks_clients,
-        } => command
-            .args(["--port", "0", "--tls-port", &number])
-            .arg("--tls-ca-cert-file")
-            .arg(certificates.authority())
-            .arg("--tls-cert-file")
-            .arg(certificates.server().0)
-            .arg("--tls-key-file")
-            .arg(certificates.server().1)
-            .args([
-                "--tls-auth-clients",
-                if *asks_clients { "yes" } else { "no" },
-            ]),
-        Part::InCluster => command
-            .args(["--port", &number, "--cluster-enabled", "yes"])
-            .args(["--cluster-port", &bus.to_string()]),
-        Part::Sentinel => command.args(["--sentinel", "--port", &number]),
-    };
+        } => {
+            on_tls(&mut command, &number, certificates);
+            let asks = if *asks_clients { "yes" } else { "no" };
+            command.args(["--tls-auth-clients", asks]);
+        }
+        Part::InCluster(certificates) => {
+            on_port(&mut command, &number, certificates.as_deref());
+            command.args([
+                "--cluster-enabled",
+                "yes",
+                "--cluster-port",
+                &bus.to_string(),
+            ]);
+            if certificates.is_some() {
+                command.args(["--tls-cluster", "yes"]);
+            }
+        }
+        Part::Sentinel(certificates) => {
+            command.arg("--sentinel");
+            on_port(&mut command, &number, certificates.as_deref());
+        }
+    }
     let mut keeper = command
         .args(options)
         .stdin(Stdio::piped())

@@ -1,10 +1,11 @@
 //! Primaries with replicas, and the Sentinels that watch over them.
 
-use std::{collections::HashMap, ops::Range, time::Duration};
+use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
 
 use redis::FromRedisValue;
 
 use super::{
+    certificates::{Certificates, scheme},
     eventually,
     process::{Frozen, Part, Process},
 };
@@ -21,6 +22,8 @@ pub(crate) struct SentinelShape<'a> {
     pub(crate) options: &'a [&'a str],
     /// For every Sentinel.
     pub(crate) sentinel_options: &'a [&'a str],
+    /// Whether all speak TLS only, to clients with a certificate.
+    pub(crate) tls: bool,
 }
 
 impl Default for SentinelShape<'_> {
@@ -32,6 +35,7 @@ impl Default for SentinelShape<'_> {
             down_after: Duration::from_secs(1),
             options: &[],
             sentinel_options: &[],
+            tls: false,
         }
     }
 }
@@ -42,6 +46,7 @@ pub(crate) struct SentinelFleet {
     servers: Vec<Process>,
     replicas_each: usize,
     sentinels: Vec<Process>,
+    certificates: Option<Arc<Certificates>>,
 }
 
 impl SentinelFleet {
@@ -61,14 +66,26 @@ impl SentinelFleet {
         if let Some(at) = options.iter().position(|word| *word == "--requirepass") {
             options.extend(["--masterauth", shape.options[at + 1]]);
         }
-        let server = |_| Process::spawn(Part::OnTcp, &options);
-        let sentinel = |_| Process::spawn(Part::Sentinel, shape.sentinel_options);
+        let certificates = shape.tls.then(|| Arc::new(Certificates::make()));
+        let part = || match &certificates {
+            Some(certificates) => Part::OnTls {
+                certificates: certificates.clone(),
+                asks_clients: true,
+            },
+            None => Part::OnTcp,
+        };
+        let server = |_| Process::spawn(part(), &options);
+        let sentinel = |_| {
+            let part = Part::Sentinel(certificates.clone());
+            Process::spawn(part, shape.sentinel_options)
+        };
         let count = shape.masters.len() * (1 + shape.replicas_each);
         let mut fleet = Self {
             masters: shape.masters.iter().map(|&name| name.to_owned()).collect(),
             servers: (0..count).map(server).collect(),
             replicas_each: shape.replicas_each,
             sentinels: (0..shape.sentinels).map(sentinel).collect(),
+            certificates: certificates.clone(),
         };
         let all = fleet.servers.iter_mut().chain(&mut fleet.sentinels);
         all.for_each(Process::wait_until_ready);
@@ -92,7 +109,13 @@ impl SentinelFleet {
     pub(crate) fn url(&self) -> String {
         let sentinels: Vec<_> = self.sentinels.iter().map(Process::address).collect();
         let names = self.masters.join(",");
-        format!("redis+sentinel://{}/{names}", sentinels.join(","))
+        let scheme = scheme(self.certificates.as_deref());
+        format!("{scheme}+sentinel://{}/{names}", sentinels.join(","))
+    }
+
+    /// Of one that speaks TLS.
+    pub(crate) fn certificates(&self) -> &Certificates {
+        self.certificates.as_deref().unwrap()
     }
 
     /// The port that Sentinels name for a master.
@@ -142,7 +165,7 @@ impl SentinelFleet {
     pub(crate) fn restart(&mut self, port: u16) {
         let process = self.process(port);
         process.restart();
-        if matches!(process.part(), Part::Sentinel) {
+        if matches!(process.part(), Part::Sentinel(_)) {
             hasten(process);
         }
     }

@@ -1,5 +1,7 @@
 //! A redis-server alone.
 
+use std::sync::Arc;
+
 use redis::FromRedisValue;
 
 use super::{
@@ -25,7 +27,7 @@ impl RealServer {
 
     /// On a free port of 127.0.0.1 that speaks TLS only; with `asks_clients`, to those with a certificate.
     pub(crate) fn on_tls(asks_clients: bool, options: &[&str]) -> Self {
-        let certificates = Certificates::make();
+        let certificates = Arc::new(Certificates::make());
         let part = Part::OnTls {
             certificates,
             asks_clients,

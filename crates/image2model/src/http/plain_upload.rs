@@ -1,0 +1,95 @@
+//! The form of a browser without scripts on a server with keys: it can set no header, so the key is the form's first
+//! field, read before any file.
+
+use axum::{
+    extract::{
+        Multipart, State,
+        multipart::{MultipartError, MultipartRejection},
+    },
+    http::{HeaderMap, StatusCode},
+    response::Response,
+};
+
+use crate::{
+    access::Token,
+    service::{Caller, Service},
+};
+
+use super::{
+    access,
+    error::Problem,
+    form::Intake,
+    openapi::{self, Doc},
+    pace::Late,
+    upload,
+};
+
+/// Bytes of the longest key that is read.
+pub(super) const LONGEST_KEY: usize = 1024;
+
+/// `POST /plain`: an upload that leads to its job's page, which a signed link opens.
+pub(super) async fn create(
+    State(service): State<Service>,
+    anyone: Caller,
+    headers: HeaderMap,
+    multipart: Result<Multipart, MultipartRejection>,
+) -> Result<Response, Problem> {
+    let mut multipart = multipart.map_err(|_| no_key())?;
+    match holder(&service, &mut multipart).await {
+        Ok(caller) => {
+            let caller = caller.unwrap_or(anyone);
+            upload::accept(service, caller, &headers, multipart, Intake::Pictures).await
+        }
+        Err(problem) => {
+            upload::hear_out(&mut multipart).await;
+            Err(problem)
+        }
+    }
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    vec![
+        upload::answered(Doc::post("/plain", "upload", "upload_plain"))
+            .says(
+                "Pictures to models, by a form without scripts",
+                "As an upload, with the key as the first part.",
+            )
+            .takes_form(openapi::plain_form)
+            .refuses(401, "The form has no key, and the server has some."),
+    ]
+}
+
+/// Who sends the form; `None` where nobody needs a key.
+async fn holder(service: &Service, form: &mut Multipart) -> Result<Option<Caller>, Problem> {
+    let first = form.next_field().await.map_err(|error| broken(&error))?;
+    let named = |name: Option<&str>| name == Some("key");
+    let Some(mut field) = first.filter(|field| named(field.name()) && field.file_name().is_none())
+    else {
+        return Err(no_key());
+    };
+    let mut key = Vec::new();
+    while let Some(chunk) = field.chunk().await.map_err(|error| broken(&error))? {
+        key.extend_from_slice(&chunk);
+        if key.len() > LONGEST_KEY {
+            let message = format!("key is over the limit of {LONGEST_KEY} bytes.");
+            return Err(Problem::field("key", message, "too_long"));
+        }
+    }
+    let key = String::from_utf8_lossy(&key);
+    if key.trim().is_empty() && !service.keyring.is_open().await? {
+        let message = "This server needs a key, in the form's field for it.";
+        return Err(Problem::new(StatusCode::UNAUTHORIZED, message));
+    }
+    access::holder(service, &Token::given(key.trim())).await
+}
+
+fn no_key() -> Problem {
+    let message =
+        "key is missing: send multipart/form-data with a part named key before the files.";
+    Problem::field("key", message, "missing")
+}
+
+fn broken(error: &MultipartError) -> Problem {
+    let malformed = "The multipart form is malformed or ended early.";
+    Late::behind(error).map_or_else(|| Problem::bad_request(malformed), Problem::from)
+}

@@ -1,0 +1,245 @@
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+
+use super::*;
+
+const PATH: &str = "/api/v1/jobs";
+
+/// A store of keys alone, which counts looks and can be away.
+#[derive(Default)]
+struct Book {
+    register: Mutex<Register>,
+    looks: AtomicUsize,
+    is_away: AtomicBool,
+}
+
+impl Book {
+    fn with<T>(&self, change: impl FnOnce(&mut Register) -> T) -> Result<T, StoreError> {
+        if self.is_away.load(Ordering::Relaxed) {
+            return Err(StoreError::Unavailable("away".to_owned()));
+        }
+        Ok(change(&mut self.register.lock().unwrap()))
+    }
+
+    fn used(&self) -> Option<Timestamp> {
+        self.register.lock().unwrap().keys[0].used
+    }
+}
+
+#[async_trait]
+impl Keys for Book {
+    async fn register(&self) -> Result<Register, StoreError> {
+        self.looks.fetch_add(1, Ordering::Relaxed);
+        self.with(|register| register.clone())
+    }
+
+    async fn add_key(&self, key: Key) -> Result<(), StoreError> {
+        self.with(|register| register.keys.push(key))
+    }
+
+    async fn revoke_key(&self, id: &KeyId, at: Timestamp) -> Result<(), StoreError> {
+        self.with(|register| {
+            let mut keys = register.keys.iter_mut();
+            keys.find(|key| key.id == *id).unwrap().revoked = Some(at);
+        })
+    }
+
+    async fn note_used(&self, uses: &[(KeyId, Timestamp)]) -> Result<(), StoreError> {
+        self.with(|register| {
+            for key in &mut register.keys {
+                let noted = uses.iter().find(|(id, _)| *id == key.id);
+                key.used = noted.map(|(_, at)| *at).or(key.used);
+            }
+        })
+    }
+
+    async fn add_secret(&self, secret: Secret, _: Timestamp) -> Result<(), StoreError> {
+        self.with(|register| {
+            register.secrets.insert(0, secret);
+            register.secrets.truncate(2);
+        })
+    }
+}
+
+#[derive(Default)]
+struct Hand(AtomicI64);
+
+impl Clock for Hand {
+    fn now(&self) -> Timestamp {
+        Timestamp(self.0.load(Ordering::Relaxed))
+    }
+}
+
+struct House {
+    book: Arc<Book>,
+    clock: Arc<Hand>,
+    ring: Keyring,
+}
+
+impl House {
+    fn new(settings: &KeySettings) -> Self {
+        let (book, clock) = (Arc::<Book>::default(), Arc::<Hand>::default());
+        let ring = Keyring::new(book.clone(), clock.clone(), settings);
+        Self { book, clock, ring }
+    }
+
+    async fn make(&self, seed: u8) -> Token {
+        let token = Token::from_bytes(&[seed; 32]);
+        let key = Key::of(&token, Scope::User, Timestamp(0));
+        self.book.add_key(key).await.unwrap();
+        token
+    }
+
+    async fn revoke(&self, token: &Token) {
+        let id = token.id();
+        self.book.revoke_key(&id, Timestamp(1)).await.unwrap();
+    }
+
+    async fn shows(&self, token: &Token) -> Result<(), Closed> {
+        self.ring.find(token).await.unwrap().map(drop)
+    }
+
+    async fn opens(&self, link: &str) -> bool {
+        self.ring.by_link(PATH, link).await.unwrap().is_some()
+    }
+
+    /// The link that the holder of `token` gets.
+    async fn link(&self, token: &Token) -> String {
+        let key = self.ring.find(token).await.unwrap().unwrap();
+        let signed = self.ring.signer(&Caller::with(&key)).sign(PATH);
+        let (path, link) = signed.split_once("?link=").unwrap();
+        assert_eq!(path, PATH);
+        link.to_owned()
+    }
+}
+
+fn house() -> House {
+    House::new(&KeySettings::default())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_key_is_known_within_a_second_and_guesses_cost_one_look_in_it() {
+    let house = house();
+    house.ring.look().await.unwrap();
+    let token = house.make(1).await;
+    tokio::time::advance(LOOK_AGAIN).await;
+    assert_eq!(house.shows(&token).await, Ok(()));
+    let looks = house.book.looks.load(Ordering::Relaxed);
+    for seed in 2..60 {
+        let guess = Token::from_bytes(&[seed; 32]);
+        assert_eq!(house.shows(&guess).await, Err(Closed::Unknown));
+        let mistyped = Token::given("i2m_secret");
+        assert_eq!(house.shows(&mistyped).await, Err(Closed::Unknown));
+    }
+    assert_eq!(house.book.looks.load(Ordering::Relaxed), looks);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_revoked_key_is_refused_after_the_next_look_and_the_service_stays_closed() {
+    let house = house();
+    assert!(house.ring.is_open().await.unwrap());
+    let token = house.make(1).await;
+    house.ring.look().await.unwrap();
+    assert!(!house.ring.is_open().await.unwrap());
+    assert_eq!(house.shows(&token).await, Ok(()));
+    house.revoke(&token).await;
+    house.ring.look().await.unwrap();
+    assert_eq!(house.shows(&token).await, Err(Closed::Revoked));
+    assert!(!house.ring.is_open().await.unwrap());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_register_that_cannot_be_read_is_gone_by_for_half_a_minute_and_never_opens_anything() {
+    let house = house();
+    let token = house.make(1).await;
+    house.ring.look().await.unwrap();
+    house.book.is_away.store(true, Ordering::Relaxed);
+    tokio::time::advance(STALE - Duration::from_secs(1)).await;
+    assert_eq!(house.shows(&token).await, Ok(()));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(house.ring.find(&token).await.is_err());
+    assert!(house.ring.is_open().await.is_err());
+    assert!(house.ring.by_link(PATH, "1.a.b").await.is_err());
+}
+
+#[tokio::test]
+async fn a_configured_key_is_good_without_a_store_and_has_the_jobs_of_everybody() {
+    let house = House::new(&KeySettings {
+        user: "a secret".to_owned(),
+        admin: "another".to_owned(),
+    });
+    house.book.is_away.store(true, Ordering::Relaxed);
+    assert!(!house.ring.is_open().await.unwrap());
+    for (text, is_admin) in [("a secret", false), ("another", true)] {
+        let key = house.ring.find(&Token::given(text)).await.unwrap().unwrap();
+        assert_eq!(key.owner, Owner::open());
+        assert_eq!(Caller::with(&key).is_admin, is_admin);
+    }
+    for wrong in ["", "a secre", "a secret "] {
+        let found = house.shows(&Token::given(wrong)).await;
+        assert_eq!(found, Err(Closed::Unknown), "{wrong:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_outlives_one_change_of_the_secret_and_not_two() {
+    let house = house();
+    let token = house.make(1).await;
+    house.ring.look().await.unwrap();
+    let link = house.link(&token).await;
+    for (seed, opens) in [(1, true), (2, false)] {
+        let secret = Secret::from_bytes(&[seed; 32]);
+        house.book.add_secret(secret, Timestamp(0)).await.unwrap();
+        house.ring.look().await.unwrap();
+        assert_eq!(house.opens(&link).await, opens, "after {seed}");
+    }
+    // What another process signs with a secret that this one does not know yet.
+    let secret = Secret::from_bytes(&[3; 32]);
+    let owner = Owner(token.id().as_str().to_owned());
+    let link = link::sign(&secret, PATH, &owner, Timestamp(9));
+    house.book.add_secret(secret, Timestamp(0)).await.unwrap();
+    tokio::time::advance(LOOK_AGAIN).await;
+    assert!(house.opens(&link).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_link_ends_with_its_hour_and_with_its_owners_last_key() {
+    let house = house();
+    let (token, other) = (house.make(1).await, house.make(2).await);
+    let mut second = Key::of(&Token::from_bytes(&[3; 32]), Scope::User, Timestamp(0));
+    second.owner = Owner(token.id().as_str().to_owned());
+    second.expires = Some(Timestamp(1000));
+    house.book.add_key(second).await.unwrap();
+    house.ring.look().await.unwrap();
+    let (link, foreign) = (house.link(&token).await, house.link(&other).await);
+    house.revoke(&token).await;
+    house.ring.look().await.unwrap();
+    assert!(house.opens(&link).await, "the second key is good");
+    house.clock.0.store(1000, Ordering::Relaxed);
+    assert!(!house.opens(&link).await, "the last key has expired");
+    assert!(house.opens(&foreign).await);
+    house.clock.0.store(link::LIFETIME_MS, Ordering::Relaxed);
+    assert!(!house.opens(&foreign).await, "its hour is over");
+}
+
+#[tokio::test(start_paused = true)]
+async fn uses_are_noted_at_the_next_look_or_the_end_and_kept_while_the_store_is_away() {
+    let house = house();
+    let token = house.make(1).await;
+    house.ring.look().await.unwrap();
+    house.clock.0.store(7, Ordering::Relaxed);
+    house.shows(&token).await.unwrap();
+    house.book.is_away.store(true, Ordering::Relaxed);
+    assert!(house.ring.look().await.is_err());
+    house.book.is_away.store(false, Ordering::Relaxed);
+    house.ring.look().await.unwrap();
+    assert_eq!(house.book.used(), Some(Timestamp(7)));
+
+    house.clock.0.store(9, Ordering::Relaxed);
+    house.shows(&token).await.unwrap();
+    let shutdown = CancellationToken::new();
+    shutdown.cancel();
+    house.ring.clone().keep_up(shutdown).await;
+    assert_eq!(house.book.used(), Some(Timestamp(9)));
+}
