@@ -208,7 +208,7 @@ mod tests {
         let routes = Routes::new(&service)
             .get("/look", Access::Admin, async || StatusCode::OK)
             .post("/act", Access::Admin, async || StatusCode::ACCEPTED);
-        routes.into_router().with_state(service)
+        routes.into_parts().0.with_state(service)
     }
 
     #[tokio::test]
