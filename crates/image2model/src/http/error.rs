@@ -135,6 +135,13 @@ impl From<ServiceError> for Problem {
                 "This Idempotency-Key was used for a request with other content.",
                 "key_reused",
             ),
+            ServiceError::Removed(job) => Self::new(
+                StatusCode::GONE,
+                format!(
+                    "The job {job} that this Idempotency-Key made has been removed; another key makes a new one."
+                ),
+            )
+            .with_details(json!({"job_id": job})),
             ServiceError::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
             ServiceError::NotYet(why) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(5)

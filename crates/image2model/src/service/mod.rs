@@ -105,6 +105,8 @@ pub enum ServiceError {
     NotFound(&'static str),
     #[error("this Idempotency-Key was used for a request with other content")]
     KeyReused,
+    #[error("the job {0} of this Idempotency-Key was removed")]
+    Removed(JobId),
     #[error("{0}")]
     Conflict(String),
     /// Asked for and on its way; ask again.

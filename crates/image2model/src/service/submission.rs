@@ -140,7 +140,7 @@ impl Submission {
     /// Makes the job, or finds the one that this is a repeat of.
     ///
     /// # Errors
-    /// [`ServiceError::KeyReused`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
+    /// [`ServiceError::KeyReused`], [`ServiceError::Removed`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
     /// again finds out whether it was accepted.
     pub async fn submit(
         self,
@@ -179,6 +179,10 @@ impl Submission {
             // It may have been written for all that, and then the repeat finds it with these images; else they are
             // left to maintenance.
             Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
+            Err(StoreError::Removed) => {
+                let removed = ServiceError::Removed(self.job);
+                self.given_up(removed).await
+            }
             Err(error) => self.given_up(error.into()).await,
         }
     }
