@@ -6,6 +6,7 @@
 //! A submission streams its images to artifacts, then one transition of the store makes the job; its news comes
 //! back through one [`Feed`] that all readers of this process share.
 
+mod fair_use;
 mod feed;
 mod files;
 mod keyring;
@@ -30,11 +31,14 @@ use crate::{
     store::{Cursor, Page, Progress, Store, StoreError},
 };
 
+pub use fair_use::{StreamPlace, UploadPlace, Usage};
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
 pub use keyring::{Keyring, Signer, random};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
+
+use self::fair_use::FairUse;
 
 /// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -109,6 +113,12 @@ pub enum ServiceError {
     Removed(JobId),
     #[error("{0}")]
     Conflict(String),
+    /// More than its owner may have; nothing to wait for where no time is known.
+    #[error("{message}")]
+    OverQuota {
+        message: String,
+        after: Option<Duration>,
+    },
     /// Asked for and on its way; ask again.
     #[error("{0}")]
     NotYet(String),
@@ -171,6 +181,7 @@ pub struct Service {
     host: Host,
     tasks: TaskTracker,
     started: Timestamp,
+    fair: FairUse,
     failing_since: Arc<Mutex<Option<Timestamp>>>,
 }
 
@@ -186,6 +197,7 @@ impl Service {
         tasks.spawn(keyring.clone().keep_up(shutdown.clone()));
         Self {
             started: parts.clock.now(),
+            fair: FairUse::new(&parts.config),
             store: parts.store,
             artifacts: parts.artifacts,
             config: parts.config,

@@ -155,7 +155,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     drop(connection);
     let refused = refusal(dir.path());
     assert!(refused.contains("format version 7"), "{refused}");
-    assert!(refused.contains("versions up to 1"), "{refused}");
+    assert!(refused.contains("versions up to 3"), "{refused}");
     let connection = Connection::open(&file).unwrap();
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
