@@ -1,7 +1,6 @@
 //! What the caller has used of what it may use.
 
 use axum::{Json, extract::State};
-use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::service::{Caller, Service, Usage};
@@ -12,7 +11,7 @@ use super::{
 };
 
 /// A caller's use and limits.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 pub(super) struct Answer {
     /// Whose use it is; `open` where nobody needs a key, of whom nothing is counted.
     owner: String,
@@ -29,14 +28,14 @@ pub(super) struct Answer {
 }
 
 /// What is used of one thing; null where it is not counted or not limited.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct Share {
     used: Option<u64>,
     limit: Option<u64>,
 }
 
 /// How one window stands.
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Serialize)]
 struct Rate {
     /// `minute` or `hour`.
     window: String,

@@ -27,6 +27,7 @@ mod restart;
 mod roles;
 mod server;
 mod shared_artifacts;
+mod shared_limits;
 mod shared_store;
 mod start;
 mod store_copy;
