@@ -5,7 +5,7 @@
 //! the same moment.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -143,7 +143,7 @@ impl Service {
         if most == 0 {
             return Ok(());
         }
-        let depth = self.depth().await?;
+        let depth = self.depth().await;
         if depth < most {
             return Ok(());
         }
@@ -152,20 +152,24 @@ impl Service {
         )))
     }
 
-    /// Of the deeper of the queues that models are made from, as of [`DEPTH_FRESH`] ago at most.
-    async fn depth(&self) -> Result<u64, ServiceError> {
+    /// Of the deeper of the queues that models are made from, as of [`DEPTH_FRESH`] ago at most. An unknown depth keeps
+    /// nobody out: of a store of which a part is gone, the rest takes work.
+    async fn depth(&self) -> u64 {
         let mut known = self.fair.depth.lock().await;
         if let Some((_, depth)) = known.filter(|(at, _)| at.elapsed() < DEPTH_FRESH) {
-            return Ok(depth);
+            return depth;
         }
-        let depths = self.store.jobs.depths().await?;
+        let depths = self.store.jobs.depths().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not known how much work waits");
+            BTreeMap::default()
+        });
         let of = |wanted: Queue| -> u64 {
             let lanes = depths.iter().filter(|((queue, _), _)| *queue == wanted);
             lanes.map(|(_, depth)| depth.ready + depth.delayed).sum()
         };
         let depth = of(Queue::ModelGeneration).max(of(Queue::Priority));
         *known = Some((Instant::now(), depth));
-        Ok(depth)
+        depth
     }
 
     /// A place for an upload, before anything of it is read.

@@ -1,6 +1,6 @@
 //! All that HTTP may call: submit, get, cancel, list, watch, read files, say how things stand.
 //!
-//! Owns the checks that hold whoever asks (ownership, room for uploads, the order upload → record) and nothing of
+//! Owns the checks that hold whoever asks (ownership, limits, room for uploads, the order upload → record) and nothing of
 //! status codes or JSON. Speaks to `store` and `artifacts`; never to workers.
 //!
 //! A submission streams its images to artifacts, then one transition of the store makes the job; its news comes
