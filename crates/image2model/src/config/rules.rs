@@ -142,6 +142,11 @@ impl Config {
                 "from 0 to 1073741824 bytes a second",
             ),
             (
+                "upload.max_running",
+                (1..=65_536).contains(&self.upload.max_running),
+                "from 1 to 65536",
+            ),
+            (
                 "http.tls_key",
                 self.http.tls_key.as_os_str().is_empty()
                     == self.http.tls_cert.as_os_str().is_empty(),

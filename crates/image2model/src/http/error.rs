@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::service::ServiceError;
 
-use super::{pace::Late, plain, render};
+use super::{limits, pace::Late, plain, render};
 
 /// A refusal. Its text is for the client: it names the thing, its value and the limit, and nothing internal.
 #[derive(Debug, Clone)]
@@ -67,7 +67,7 @@ impl Problem {
         self
     }
 
-    fn retry_after(self, seconds: u32) -> Self {
+    pub(super) fn retry_after(self, seconds: u32) -> Self {
         self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
@@ -135,7 +135,21 @@ impl From<ServiceError> for Problem {
                 "This Idempotency-Key was used for a request with other content.",
                 "key_reused",
             ),
+            ServiceError::Removed(job) => Self::new(
+                StatusCode::GONE,
+                format!(
+                    "The job {job} that this Idempotency-Key made has been removed; another key makes a new one."
+                ),
+            )
+            .with_details(json!({"job_id": job})),
             ServiceError::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
+            ServiceError::OverQuota { message, after } => {
+                let problem = Self::new(StatusCode::TOO_MANY_REQUESTS, message);
+                match after.map(limits::seconds) {
+                    Some(wait) => problem.retry_after(u32::try_from(wait).unwrap_or(u32::MAX)),
+                    None => problem,
+                }
+            }
             ServiceError::NotYet(why) => {
                 Self::new(StatusCode::SERVICE_UNAVAILABLE, why).retry_after(5)
             }

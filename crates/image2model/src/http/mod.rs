@@ -15,6 +15,7 @@ mod form;
 mod guard;
 mod health;
 mod jobs;
+mod limits;
 mod models;
 mod pace;
 mod page;
@@ -26,6 +27,7 @@ mod serve;
 mod status;
 mod stream;
 mod upload;
+mod usage;
 
 use axum::{
     Router,
@@ -94,6 +96,7 @@ fn routes(service: &Service) -> Routes {
         .get("/download/{job_id}/all", Keyed, download::all)
         .get("/download/{job_id}/{filename}", Linked, download::file)
         .get("/download/direct/{filename}", Linked, download::direct)
+        .get("/usage", Keyed, usage::read)
         .get("/jobs", Keyed, jobs::list)
         .get("/jobs/{job_id}", Keyed, jobs::one)
         .post("/jobs/{job_id}/cancel", Keyed, jobs::cancel)

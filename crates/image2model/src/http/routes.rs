@@ -10,7 +10,10 @@ use axum::{
 
 use crate::service::Service;
 
-use super::access::{self, Access};
+use super::{
+    access::{self, Access},
+    limits,
+};
 
 /// One line of the route table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,8 +72,11 @@ impl Routes {
         handler: MethodRouter<Service>,
     ) -> Self {
         let path = format!("{}{path}", self.prefix);
-        let asks = from_fn_with_state((self.service.clone(), access), access::check);
-        self.router = self.router.route(&path, handler.layer(asks));
+        let known = (self.service.clone(), access);
+        let asks = from_fn_with_state(known.clone(), access::check);
+        // Only who has passed that is counted.
+        let holds = from_fn_with_state(known, limits::hold);
+        self.router = self.router.route(&path, handler.layer(holds).layer(asks));
         self.table.push(Route {
             method,
             path,

@@ -49,8 +49,13 @@ pub(super) async fn accept(
     intake: Intake,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
+    let place = service.upload_place()?;
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
-    let work = take_in(service.clone(), caller.clone(), key, multipart, intake);
+    let (of, by) = (service.clone(), caller.clone());
+    let work = async move {
+        let _place = place;
+        take_in(of, by, key, multipart, intake).await
+    };
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "taking in an upload failed");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")

@@ -13,6 +13,8 @@ mod retry;
 mod task;
 pub mod transition;
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 pub use fact::{Fact, FactKind};
@@ -27,7 +29,7 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// This time plus a duration.
     #[must_use]
-    pub fn after(self, duration: std::time::Duration) -> Self {
+    pub fn after(self, duration: Duration) -> Self {
         Self(
             self.0
                 .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
@@ -36,7 +38,7 @@ impl Timestamp {
 
     /// This time less a duration.
     #[must_use]
-    pub fn before(self, duration: std::time::Duration) -> Self {
+    pub fn before(self, duration: Duration) -> Self {
         Self(
             self.0
                 .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
@@ -172,7 +174,47 @@ pub struct FileRecord {
     pub created: Timestamp,
 }
 
+/// What one owner's jobs come to, or one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holding {
+    /// Items that have not ended.
+    pub images: u64,
+    /// Sizes of uploads and produced files.
+    pub bytes: u64,
+}
+
+/// How long from a job's creation its idempotency key makes no second job, also once the job is removed.
+pub const KEY_KEPT: Duration = Duration::from_secs(86_400);
+
 impl Job {
+    /// What it adds to its owner's.
+    #[must_use]
+    pub fn holding(&self) -> Holding {
+        let unended = self.items.iter().filter(|item| !item.status.is_final());
+        let sizes = self.items.iter().flat_map(|item| {
+            std::iter::once(item.size).chain(item.files.iter().map(|file| file.size))
+        });
+        Holding {
+            images: unended.count() as u64,
+            bytes: sizes.fold(0, u64::saturating_add),
+        }
+    }
+
+    /// Whether there is somebody whose holding it counts in: without keys everybody is one owner.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.owner != Owner::open()
+    }
+
+    /// The fingerprint by which a repeat of this job is known when it is removed now, and until when: `None` where no
+    /// repeat is to find it, or no more.
+    #[must_use]
+    pub fn remembered(&self, now: Timestamp) -> Option<(&str, Timestamp)> {
+        let until = self.created.after(KEY_KEPT);
+        let fingerprint = self.fingerprint.as_deref()?;
+        (now < until).then_some((fingerprint, until))
+    }
+
     /// Queued until the first item starts, then processing until the last has ended.
     #[must_use]
     pub fn status(&self) -> JobStatus {

@@ -1,11 +1,12 @@
 //! All that HTTP may call: submit, get, cancel, list, watch, read files, say how things stand.
 //!
-//! Owns the checks that hold whoever asks (ownership, room for uploads, the order upload → record) and nothing of
+//! Owns the checks that hold whoever asks (ownership, limits, room for uploads, the order upload → record) and nothing of
 //! status codes or JSON. Speaks to `store` and `artifacts`; never to workers.
 //!
 //! A submission streams its images to artifacts, then one transition of the store makes the job; its news comes
 //! back through one [`Feed`] that all readers of this process share.
 
+mod fair_use;
 mod feed;
 mod files;
 mod keyring;
@@ -30,11 +31,14 @@ use crate::{
     store::{Cursor, Page, Progress, Store, StoreError},
 };
 
+pub use fair_use::{StreamPlace, UploadPlace, Usage};
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
 pub use keyring::{Keyring, Signer, random};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
+
+use self::fair_use::FairUse;
 
 /// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -105,8 +109,16 @@ pub enum ServiceError {
     NotFound(&'static str),
     #[error("this Idempotency-Key was used for a request with other content")]
     KeyReused,
+    #[error("the job {0} of this Idempotency-Key was removed")]
+    Removed(JobId),
     #[error("{0}")]
     Conflict(String),
+    /// More than its owner may have; nothing to wait for where no time is known.
+    #[error("{message}")]
+    OverQuota {
+        message: String,
+        after: Option<Duration>,
+    },
     /// Asked for and on its way; ask again.
     #[error("{0}")]
     NotYet(String),
@@ -173,6 +185,7 @@ pub struct Service {
     host: Host,
     tasks: TaskTracker,
     started: Timestamp,
+    fair: FairUse,
     failing_since: Arc<Mutex<Option<Timestamp>>>,
 }
 
@@ -188,6 +201,7 @@ impl Service {
         tasks.spawn(keyring.clone().keep_up(shutdown.clone()));
         Self {
             started: parts.clock.now(),
+            fair: FairUse::new(&parts.config),
             store: parts.store,
             artifacts: parts.artifacts,
             config: parts.config,

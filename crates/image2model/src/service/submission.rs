@@ -51,7 +51,8 @@ impl Service {
     /// is by now.
     ///
     /// # Errors
-    /// [`ServiceError::Full`] when the disk has no room and nothing is old enough to be removed.
+    /// [`ServiceError::Full`] when the disk has no room and nothing is old enough to be removed;
+    /// [`ServiceError::OverQuota`] when the caller may have no further image.
     pub async fn begin(
         &self,
         caller: Caller,
@@ -59,6 +60,7 @@ impl Service {
     ) -> Result<Submission, ServiceError> {
         let job =
             idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        self.check_quotas(&caller, job, 1, 0).await?;
         self.admit(job).await?;
         Ok(Submission {
             service: self.clone(),
@@ -140,7 +142,7 @@ impl Submission {
     /// Makes the job, or finds the one that this is a repeat of.
     ///
     /// # Errors
-    /// [`ServiceError::KeyReused`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
+    /// [`ServiceError::KeyReused`], [`ServiceError::Removed`], [`ServiceError::OverQuota`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
     /// again finds out whether it was accepted.
     pub async fn submit(
         self,
@@ -166,12 +168,23 @@ impl Submission {
             fingerprint,
             items: self.stored.iter().map(|file| file.item.clone()).collect(),
         };
-        let created = match self.check_stored().await {
+        let (images, bytes) = self.size();
+        let allowed = async {
+            let service = &self.service;
+            service
+                .check_quotas(&self.caller, self.job, images, bytes)
+                .await?;
+            self.check_stored().await
+        };
+        let created = match allowed.await {
             Ok(()) => self.service.store.jobs.create_job(new).await,
-            Err(lost) => return self.given_up(lost).await,
+            Err(refused) => return self.given_up(refused).await,
         };
         match created {
-            Ok(Created::New(job)) => Ok(job),
+            Ok(Created::New(job)) => {
+                self.service.note_images(&self.caller, images).await;
+                Ok(job)
+            }
             Ok(Created::Existing(job)) => {
                 self.discard().await;
                 Ok(job)
@@ -179,8 +192,18 @@ impl Submission {
             // It may have been written for all that, and then the repeat finds it with these images; else they are
             // left to maintenance.
             Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
+            Err(StoreError::Removed) => {
+                let removed = ServiceError::Removed(self.job);
+                self.given_up(removed).await
+            }
             Err(error) => self.given_up(error.into()).await,
         }
+    }
+
+    /// Images and bytes.
+    fn size(&self) -> (u32, u64) {
+        let bytes = self.stored.iter().map(|file| file.item.size).sum();
+        (u32::try_from(self.stored.len()).unwrap_or(u32::MAX), bytes)
     }
 
     async fn given_up(self, error: ServiceError) -> Result<Job, ServiceError> {

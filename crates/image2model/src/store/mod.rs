@@ -47,6 +47,9 @@ pub enum StoreError {
     /// The same idempotency key came with different content.
     #[error("this idempotency key was used for a different request")]
     KeyReused,
+    /// The job that this idempotency key made was removed, and the key is not free yet.
+    #[error("the job of this idempotency key was removed")]
+    Removed,
     /// There is no such job or item.
     #[error("not found")]
     NotFound,
@@ -63,6 +66,17 @@ pub enum StoreError {
     /// answer was lost is found by the same call, made again.
     #[error("the store is unavailable: {0}")]
     Unavailable(String),
+}
+
+impl StoreError {
+    /// Why a submission makes no job in place of a removed one that is remembered by its fingerprint.
+    fn removed(new: &NewJob, fingerprint: &str) -> Self {
+        if new.fingerprint.as_deref() == Some(fingerprint) {
+            Self::Removed
+        } else {
+            Self::KeyReused
+        }
+    }
 }
 
 impl From<Refused> for StoreError {
@@ -190,7 +204,8 @@ pub trait Jobs: Send + Sync {
     /// with the same owner and fingerprint.
     ///
     /// # Errors
-    /// [`StoreError::KeyReused`] when the id exists with another fingerprint; [`StoreError::Conflict`] when it has
+    /// [`StoreError::KeyReused`] when the id exists with another fingerprint; [`StoreError::Removed`] when it existed
+    /// with this one, and was made less than [`KEY_KEPT`](crate::job::KEY_KEPT) ago; [`StoreError::Conflict`] when it has
     /// no items or too many.
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError>;
 

@@ -29,6 +29,7 @@ mod roles;
 mod security;
 mod server;
 mod shared_artifacts;
+mod shared_limits;
 mod shared_store;
 mod start;
 mod store_copy;

@@ -10,6 +10,7 @@ pub(crate) mod cancelling;
 pub(crate) mod ending;
 pub(crate) mod filling;
 pub(crate) mod formats;
+pub(crate) mod holding;
 pub(crate) mod keys;
 pub(crate) mod leading;
 pub(crate) mod leasing;
@@ -61,7 +62,7 @@ macro_rules! every_case {
         keys: a_key_is_kept_as_it_was_made, a_revoked_key_stays_known, an_unknown_key_is_not_revoked,
             the_last_use_is_noted, the_newest_two_secrets_are_valid, a_restart_forgets_no_key;
         admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
-            many_at_once_are_counted_exactly;
+            many_at_once_are_counted_exactly, several_go_through_together_or_not_at_all;
         ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,
             an_error_is_retried_after_a_wait, an_answer_may_ask_for_a_longer_wait,
             the_third_error_is_the_last, a_hopeless_error_is_not_retried,
@@ -78,7 +79,8 @@ macro_rules! every_case {
             the_store_answers_a_ping;
         removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
             the_oldest_end_is_removed_first, a_removal_that_died_is_done_again,
-            a_given_up_removal_is_tried_anew, a_removal_is_told;
+            a_given_up_removal_is_tried_anew, a_removal_is_told, a_removed_job_is_made_no_second_time;
+        holding: what_an_owner_has_follows_his_jobs, owners_are_counted_apart_and_all_their_jobs_together;
         walk: a_random_walk_follows_the_model, a_long_walk_meets_every_state;
         broken: the_suite_catches_late_holders, the_walk_catches_late_holders,
             the_walk_catches_everlasting_leases, the_walk_catches_an_untold_cancel,
@@ -104,14 +106,17 @@ macro_rules! every_case_without_order {
             keys: a_key_is_kept_as_it_was_made, a_revoked_key_stays_known, the_last_use_is_noted,
                 the_newest_two_secrets_are_valid;
             admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
-                many_at_once_are_counted_exactly;
+                many_at_once_are_counted_exactly, several_go_through_together_or_not_at_all;
             ending: the_third_error_is_the_last, an_outcome_never_changes;
             cancelling: what_nobody_works_on_ends_at_once;
             reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
                 progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
                 the_store_answers_a_ping;
             removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
-                a_removal_that_died_is_done_again, a_given_up_removal_is_tried_anew;
+                a_removal_that_died_is_done_again, a_given_up_removal_is_tried_anew,
+                a_removed_job_is_made_no_second_time;
+            holding: what_an_owner_has_follows_his_jobs,
+                owners_are_counted_apart_and_all_their_jobs_together;
         }
     };
 }

@@ -1,9 +1,9 @@
 use std::time::Duration;
 
-use super::{Fixture, completion, failure, heard_the_end, told_beyond};
+use super::{Fixture, completion, failure, heard_the_end, new_job, told_beyond};
 use crate::{
-    job::{JobId, Owner, Queue, Timestamp, transition::Retry},
-    store::StoreError,
+    job::{JobId, KEY_KEPT, Owner, Queue, Timestamp, transition::Retry},
+    store::{Created, StoreError},
 };
 
 const QUEUE: Queue = Queue::Maintenance;
@@ -113,4 +113,40 @@ pub(crate) async fn a_given_up_removal_is_tried_anew(it: Fixture) {
     let again = it.begin_from(QUEUE).await;
     it.jobs().removed(&again).await.unwrap();
     assert!(it.jobs().dead(9).await.unwrap().is_empty());
+}
+
+/// Removes a job that has ended.
+async fn remove(it: &Fixture, id: JobId) {
+    it.jobs().request_removal(id).await.unwrap();
+    let lease = it.begin_from(QUEUE).await;
+    it.jobs().removed(&lease).await.unwrap();
+}
+
+pub(crate) async fn a_removed_job_is_made_no_second_time(it: Fixture) {
+    let mut new = new_job("a", 1);
+    new.id = JobId::derived("open", "key");
+    new.fingerprint = Some("1".to_owned());
+    it.create(new.clone()).await;
+    let lease = it.begin().await;
+    it.complete(&lease).await;
+    remove(&it, new.id).await;
+    let repeat = async || it.jobs().create_job(new.clone()).await;
+    assert_eq!(repeat().await, Err(StoreError::Removed));
+    let mut other = new.clone();
+    other.fingerprint = Some("2".to_owned());
+    let other = it.jobs().create_job(other).await;
+    assert_eq!(other, Err(StoreError::KeyReused));
+    assert_eq!(it.jobs().job(new.id).await, Ok(None));
+    assert_eq!(it.jobs().facts(new.id, 0).await, Ok(None));
+    let format = it.jobs().request_format(new.id.item(1), "stl").await;
+    assert_eq!(format, Err(StoreError::NotFound));
+    it.pass(KEY_KEPT - Duration::from_secs(1));
+    assert_eq!(repeat().await, Err(StoreError::Removed));
+    it.pass(Duration::from_secs(1));
+    assert!(matches!(repeat().await, Ok(Created::New(_))));
+    let lease = it.begin().await;
+    it.complete(&lease).await;
+    it.pass(KEY_KEPT);
+    remove(&it, new.id).await;
+    assert!(matches!(repeat().await, Ok(Created::New(_))), "old enough");
 }

@@ -77,6 +77,9 @@ pub(super) fn create_job(tx: &mut Tx<'_>, new: NewJob) -> Result<Created, StoreE
             Err(StoreError::KeyReused)
         };
     }
+    if let Some(fingerprint) = rows::remembered(tx.connection, new.id, tx.now)? {
+        return Err(StoreError::removed(&new, &fingerprint));
+    }
     let (job, tasks) = transition::create(new, tx.now)?;
     rows::insert_job(tx.connection, &job)?;
     tx.effects.facts.push((job.id, 1, job.facts.clone()));
@@ -216,6 +219,9 @@ pub(super) fn removed(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), StoreError> 
     let mut task = rows::find_task(tx.connection, &lease.task)?.ok_or(StoreError::LeaseLost)?;
     transition::removed(&mut task, &lease.token)?;
     tx.effects.beyond.push(lease.task.job);
+    if let Some(job) = rows::job(tx.connection, lease.task.job)? {
+        rows::remember(tx.connection, &job, tx.now)?;
+    }
     rows::delete_job(tx.connection, lease.task.job)
 }
 

@@ -50,10 +50,17 @@ fn write_job(
         .unwrap_or_default();
     let owner = OWNER.to_string();
     match (before, after) {
-        (None, Some(new)) => to.add(["add", &owner, &new.job.created.0.to_string(), &id]),
-        (Some(_), None) => {
+        (None, Some(new)) => {
+            // What was remembered of one before it.
+            if to.replaces_gone {
+                to.add(["delete"]);
+            }
+            to.add(["add", &owner, &new.job.created.0.to_string(), &id]);
+        }
+        (Some(old), None) => {
             to.add(["remove", &owner, &id]);
             to.add(["delete"]);
+            remember(to, &old.job);
         }
         _ => {}
     }
@@ -77,7 +84,37 @@ fn write_job(
         _ => {}
     }
     forget_progress(to, before, after);
+    change_holding(to, before, after);
     Ok(())
+}
+
+/// A job that goes leaves its fingerprint where a repeat of it may still come.
+fn remember(to: &mut Operations, job: &Job) {
+    if let Some((fingerprint, until)) = job.remembered(to.now) {
+        let seconds = until.since(to.now) / 1000 + 1;
+        let gone = format!("{} {fingerprint}", until.0);
+        to.add(["remember", &gone, &seconds.to_string()]);
+    }
+}
+
+/// What the owner has changes with what the job comes to.
+fn change_holding(to: &mut Operations, before: Option<&Entry>, after: Option<&Entry>) {
+    let counted = |entry: Option<&Entry>| {
+        let job = entry.map(|entry| &entry.job).filter(|job| job.is_counted());
+        job.map(Job::holding).unwrap_or_default()
+    };
+    let (old, new) = (counted(before), counted(after));
+    if old == new {
+        return;
+    }
+    let Some(Entry { job, .. }) = before.or(after) else {
+        return;
+    };
+    let more = |new: u64, old: u64| (i128::from(new) - i128::from(old)).to_string();
+    let key = to.shard.holding(&job.owner);
+    let key = to.key(key).to_string();
+    let (images, bytes) = (more(new.images, old.images), more(new.bytes, old.bytes));
+    to.add(["hold", &key, &images, &bytes]);
 }
 
 /// Progress ends with its item.

@@ -93,10 +93,11 @@ fn items<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> Vec<u8> {
 #[async_trait]
 impl Jobs for Redis {
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError> {
-        self.transact_new(new.id, |entry, now| {
-            transitions::create_job(entry, new.clone(), now)
-        })
-        .await
+        let create = |entry: &mut _, now| transitions::create_job(entry, new.clone(), now);
+        match self.transact_new(new.id, create).await {
+            Err(StoreError::Removed) => Err(self.why_removed(&new).await?),
+            created => created,
+        }
     }
 
     async fn reserve(&self, ask: Reserve) -> Result<Vec<Reserved>, StoreError> {
@@ -150,6 +151,10 @@ impl Jobs for Redis {
             transitions::request_format(entry, item, format, now)
         })
         .await
+        .map_err(|error| match error {
+            StoreError::Removed => StoreError::NotFound,
+            other => other,
+        })
     }
 
     async fn cancel(&self, id: JobId) -> Result<Job, StoreError> {

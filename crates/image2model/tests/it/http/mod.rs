@@ -7,6 +7,7 @@ mod download;
 mod guard;
 mod health;
 mod jobs;
+mod limits;
 mod page;
 mod slow;
 mod status;
