@@ -75,7 +75,9 @@ async fn take_in(
     let settings = &service.config.upload;
     let read = form::read(intake, settings, &mut submission, &mut multipart).await;
     match read.and_then(|asked| asked.allowed(may_hurry)) {
-        Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
+        Ok(asked) => Ok(submission
+            .submit(&asked.request, asked.priority, asked.about)
+            .await?),
         Err(problem) => {
             submission.discard().await;
             let rest = async { while let Ok(Some(_)) = multipart.next_field().await {} };
@@ -85,7 +87,8 @@ async fn take_in(
     }
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// What a client sends to repeat a request safely.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

@@ -52,7 +52,11 @@ pub(super) fn insert_job(connection: &Connection, job: &Job) -> Result<(), Store
 pub(super) fn update_job(connection: &Connection, job: &Job) -> Result<(), StoreError> {
     connection
         .prepare_cached("UPDATE jobs SET ended = ?2, record = ?3 WHERE id = ?1")?
-        .execute(params![key(job.id), job.ended.map(|at| at.0), text(job)?])?;
+        .execute(params![
+            key(job.id),
+            job.kept_since().map(|at| at.0),
+            text(job)?
+        ])?;
     Ok(())
 }
 
