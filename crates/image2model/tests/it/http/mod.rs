@@ -7,6 +7,7 @@ mod guard;
 mod health;
 mod jobs;
 mod page;
+mod resources;
 mod slow;
 mod status;
 mod stream;
