@@ -20,7 +20,7 @@ use crate::{
     job::Queue,
     job::RetryPolicy,
     provider::{ApartProvider, ApartSettings, InstantProvider, LocalProvider, Provider},
-    service::{Keyring, Parts, Service},
+    service::{DeadLetters, Keyring, Parts, Service},
     store::{self, Keys, Store},
     worker::{self, Duty, Worker},
 };
@@ -344,6 +344,22 @@ pub(crate) async fn open_keys(
         return Ok(store::embedded::beside(&config.data_dir));
     }
     Ok(open_store(config, clock).await?.keys)
+}
+
+/// The list of given-up work of the store that the configuration names.
+///
+/// # Errors
+/// One sentence when store or artifacts cannot be opened.
+pub(crate) async fn open_dead_letters(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<DeadLetters> {
+    let store = open_store(config, clock).await?;
+    let own = config.data_dir.join("artifacts");
+    Ok(DeadLetters {
+        jobs: store.jobs,
+        artifacts: Artifacts::open(&config.artifacts.url, &own).await?,
+    })
 }
 
 fn redis_settings(

@@ -12,6 +12,7 @@
 //! multipart upload is answered; the parts of a killed writer go by a rule of the bucket.
 
 mod bucket;
+mod copying;
 mod place;
 mod staging;
 mod upload;

@@ -1,4 +1,4 @@
-//! Jobs as they are: one, a page of them, cancel.
+//! Jobs as they are: one, a page of them, cancel, delete.
 
 use axum::{
     Json,
@@ -9,8 +9,8 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use crate::{
-    job::{JobId, Timestamp},
-    service::{Caller, Service},
+    job::{JobId, JobStatus, Timestamp},
+    service::{Caller, Filter, Service},
     store::Cursor,
 };
 
@@ -22,6 +22,13 @@ use super::{
 
 const PAGE: usize = 20;
 const LARGEST_PAGE: usize = 100;
+const STATUSES: [JobStatus; 5] = [
+    JobStatus::Queued,
+    JobStatus::Processing,
+    JobStatus::Completed,
+    JobStatus::Failed,
+    JobStatus::Cancelled,
+];
 
 /// `GET /jobs/{job_id}`
 pub(super) async fn one(
@@ -58,14 +65,28 @@ pub(super) async fn cancel(
     ))
 }
 
+/// `DELETE /jobs/{job_id}`: 204, or 202 while it has yet to end. Either way it answers 404 from now on.
+pub(super) async fn delete(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    Ok(match service.delete(&caller, job_id(&id)?).await? {
+        true => StatusCode::NO_CONTENT,
+        false => StatusCode::ACCEPTED,
+    })
+}
+
 #[derive(Deserialize)]
 pub(super) struct Which {
     limit: Option<String>,
     cursor: Option<String>,
     ids: Option<String>,
+    status: Option<String>,
+    label: Option<String>,
 }
 
-/// `GET /jobs?limit=&cursor=`, newest first, or `GET /jobs?ids=a,b` in the order asked.
+/// `GET /jobs?limit=&cursor=&status=&label=`, newest first, or `GET /jobs?ids=a,b` in the order asked.
 pub(super) async fn list(
     State(service): State<Service>,
     caller: Caller,
@@ -76,7 +97,11 @@ pub(super) async fn list(
     }
     let limit = limit(which.limit.as_deref())?;
     let after = which.cursor.as_deref().map(cursor).transpose()?;
-    let page = service.list(&caller, after, limit).await?;
+    let wanted = Filter {
+        status: which.status.as_deref().map(status).transpose()?,
+        label: which.label,
+    };
+    let page = service.list(&caller, &wanted, after, limit).await?;
     let jobs: Vec<_> = page.jobs.iter().map(render::job_head).collect();
     let mut shown = json!({"jobs": jobs});
     if let Some(next) = page.next {
@@ -115,7 +140,22 @@ async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<V
     Ok(Json(json!({"jobs": shown})))
 }
 
-fn limit(text: Option<&str>) -> Result<usize, Problem> {
+fn status(text: &str) -> Result<JobStatus, Problem> {
+    let mut known = STATUSES.into_iter();
+    known
+        .find(|status| render::job_status(*status) == text)
+        .ok_or_else(|| {
+            let message = format!(
+                "status is {:?}; it must be one of {}",
+                shortened(text),
+                STATUSES.map(render::job_status).join(", ")
+            );
+            Problem::field("status", message, "value_error")
+        })
+}
+
+/// Of a page: as asked, 1 to 100, or 20.
+pub(super) fn limit(text: Option<&str>) -> Result<usize, Problem> {
     let Some(text) = text else {
         return Ok(PAGE);
     };

@@ -8,9 +8,11 @@
 
 mod access;
 mod caller;
+mod dead;
 mod download;
 mod error;
 mod events;
+mod facts;
 mod form;
 mod guard;
 mod health;
@@ -22,12 +24,14 @@ mod page;
 mod plain;
 mod plain_upload;
 mod render;
+mod retry;
 mod routes;
 mod serve;
 mod status;
 mod stream;
 mod upload;
 mod usage;
+mod words;
 
 use axum::{
     Router,
@@ -45,7 +49,7 @@ use tower_http::{
 use crate::service::Service;
 
 use self::{
-    access::Access::{Form, Keyed, Linked, Open, Work},
+    access::Access::{Admin, Form, Keyed, Linked, Open, Work},
     form::Intake,
     routes::Routes,
 };
@@ -99,7 +103,12 @@ fn routes(service: &Service) -> Routes {
         .get("/usage", Keyed, usage::read)
         .get("/jobs", Keyed, jobs::list)
         .get("/jobs/{job_id}", Keyed, jobs::one)
+        .delete("/jobs/{job_id}", Keyed, jobs::delete)
         .post("/jobs/{job_id}/cancel", Keyed, jobs::cancel)
+        .post("/jobs/{job_id}/retry", Work, retry::create)
+        .get("/jobs/{job_id}/events", Keyed, facts::page)
+        .get("/admin/dead-letters", Admin, dead::list)
+        .post("/admin/dead-letters/{id}/requeue", Admin, dead::requeue)
 }
 
 /// What whoever watches over a process asks for, of any role.

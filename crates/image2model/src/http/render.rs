@@ -125,7 +125,13 @@ pub(super) fn job_head(job: &Job) -> Map<String, Value> {
         Priority::High => "high",
     };
     shown.insert("priority".to_owned(), priority.into());
-    shown.insert("labels".to_owned(), json!({}));
+    shown.insert("labels".to_owned(), json!(job.about.labels));
+    if let Some(reference) = &job.about.reference {
+        shown.insert("reference".to_owned(), reference.clone().into());
+    }
+    if let Some(old) = job.about.retry_of {
+        shown.insert("retry_of".to_owned(), old.to_string().into());
+    }
     shown.insert("options".to_owned(), options.into());
     shown.insert("total_files".to_owned(), job.items.len().into());
     shown

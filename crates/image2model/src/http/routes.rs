@@ -63,6 +63,15 @@ impl Routes {
         self.route(Method::POST, path, access, on(MethodFilter::POST, handler))
     }
 
+    pub(super) fn delete<H, T>(self, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, Service>,
+        T: 'static,
+    {
+        let handler = on(MethodFilter::DELETE, handler);
+        self.route(Method::DELETE, path, access, handler)
+    }
+
     /// For handlers with layers of their own.
     pub(super) fn route(
         mut self,

@@ -80,7 +80,9 @@ async fn take_in(
     let settings = &service.config.upload;
     let read = form::read(intake, settings, &mut submission, &mut multipart).await;
     match read.and_then(|asked| asked.allowed(may_hurry)) {
-        Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
+        Ok(asked) => Ok(submission
+            .submit(&asked.request, asked.priority, asked.about)
+            .await?),
         Err(problem) => {
             submission.discard().await;
             hear_out(&mut multipart).await;
@@ -95,7 +97,8 @@ pub(super) async fn hear_out(multipart: &mut Multipart) {
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// What a client sends to repeat a request safely.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

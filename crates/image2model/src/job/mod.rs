@@ -6,6 +6,7 @@
 //! A client submits a [`Job`] of one to 25 [`Item`]s. Each item is one [`Task`] of work; further tasks do what
 //! is asked for beyond the items. [`transition`] holds the legal moves; each records its [`Fact`]s.
 
+mod about;
 mod fact;
 pub mod fair;
 mod id;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use about::{About, AboutError, MAX_LABEL, MAX_LABELS, MAX_REFERENCE};
 pub use fact::{Fact, FactKind};
 pub use id::{ItemId, JobId, MAX_ITEMS};
 pub use retry::RetryPolicy;
@@ -126,6 +128,11 @@ pub struct Job {
     pub formats: Vec<String>,
     /// SHA-256 (hex) of what was submitted, to tell a repeat from another request under the same key.
     pub fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "About::is_empty")]
+    pub about: About,
+    /// Its owner wants it gone: hidden from him, and removed once it has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
     pub items: Vec<Item>,
     pub facts: Vec<Fact>,
 }
@@ -239,6 +246,13 @@ impl Job {
         } else {
             JobStatus::Processing
         }
+    }
+
+    /// When it ended, as its removal goes by: a deleted one has had its time, and comes before all others.
+    #[must_use]
+    pub fn kept_since(&self) -> Option<Timestamp> {
+        self.ended
+            .map(|ended| if self.deleted { Timestamp(0) } else { ended })
     }
 
     /// The item with that number.

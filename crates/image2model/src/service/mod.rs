@@ -6,10 +6,13 @@
 //! A submission streams its images to artifacts, then one transition of the store makes the job; its news comes
 //! back through one [`Feed`] that all readers of this process share.
 
+mod again;
+mod dead;
 mod fair_use;
 mod feed;
 mod files;
 mod keyring;
+mod listing;
 mod standing;
 mod submission;
 
@@ -28,13 +31,15 @@ use crate::{
     clock::Clock,
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
-    store::{Cursor, Page, Progress, Store, StoreError},
+    store::{Progress, Store, StoreError},
 };
 
+pub use dead::{DeadLetters, DeadPage, dead_name, dead_named};
 pub use fair_use::{StreamPlace, UploadPlace, Usage};
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
 pub use keyring::{Keyring, Signer, random};
+pub use listing::Filter;
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 
@@ -233,13 +238,13 @@ impl Service {
     /// The caller's job.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], also for somebody else's.
+    /// [`ServiceError::NotFound`], also for somebody else's and for one that was deleted.
     pub async fn job(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
         self.store
             .jobs
             .job(id)
             .await?
-            .filter(|job| job.owner == caller.owner)
+            .filter(|job| job.owner == caller.owner && !job.deleted)
             .ok_or(ServiceError::NotFound("job"))
     }
 
@@ -254,7 +259,7 @@ impl Service {
     ) -> Result<Vec<Option<Job>>, ServiceError> {
         let mut jobs = self.store.jobs.jobs(ids).await?;
         for job in &mut jobs {
-            job.take_if(|job| job.owner != caller.owner);
+            job.take_if(|job| job.owner != caller.owner || job.deleted);
         }
         Ok(jobs)
     }
@@ -278,19 +283,6 @@ impl Service {
         Ok((job, item))
     }
 
-    /// A page of the caller's jobs, newest first.
-    ///
-    /// # Errors
-    /// [`ServiceError::Unavailable`].
-    pub async fn list(
-        &self,
-        caller: &Caller,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page, ServiceError> {
-        Ok(self.store.jobs.list(&caller.owner, after, limit).await?)
-    }
-
     /// Newest progress of a job's running items. To be read before the job: of an item that ends in between, the record
     /// then says so, where read after it there would be no progress and no end.
     ///
@@ -307,6 +299,16 @@ impl Service {
     pub async fn cancel(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
         self.job(caller, id).await?;
         Ok(self.store.jobs.cancel(id).await?)
+    }
+
+    /// Deletes a job and all its files: nobody sees it any more, and it goes as soon as nothing works on it. Says
+    /// whether it has ended.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn delete(&self, caller: &Caller, id: JobId) -> Result<bool, ServiceError> {
+        self.job(caller, id).await?;
+        Ok(self.store.jobs.delete(id).await?.ended.is_some())
     }
 }
 

@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    artifacts::{ArtifactKey, Upload},
+    artifacts::{ArtifactKey, Artifacts, Upload},
     job::{
-        Job, JobId, Priority,
+        About, Job, JobId, Priority,
         transition::{NewItem, NewJob},
     },
     provider::ModelRequest,
@@ -74,7 +74,7 @@ impl Service {
 
     /// Refuses a new job that there is no room for and none is coming. A known one needs no room beyond its
     /// repeat's images, which go as soon as they have been compared.
-    async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
+    pub(super) async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
         let Some(read) = self.watched_disk() else {
             return Ok(());
         };
@@ -148,6 +148,7 @@ impl Submission {
         self,
         request: &ModelRequest,
         priority: Priority,
+        about: About,
     ) -> Result<Job, ServiceError> {
         let options = request.to_stored();
         let formats: Vec<_> = request
@@ -157,7 +158,7 @@ impl Submission {
             .collect();
         let fingerprint = self
             .repeatable
-            .then(|| self.fingerprint(&options, &formats, priority));
+            .then(|| self.fingerprint(&options, &formats, priority, &about));
         let new = NewJob {
             id: self.job,
             owner: self.caller.owner.clone(),
@@ -166,6 +167,7 @@ impl Submission {
             options,
             formats,
             fingerprint,
+            about,
             items: self.stored.iter().map(|file| file.item.clone()).collect(),
         };
         let (images, bytes) = self.size();
@@ -211,18 +213,9 @@ impl Submission {
         Err(error)
     }
 
-    /// Nothing is accepted whose images are gone: no record named them so far, so a collection whose grace is
-    /// shorter than this request took may have had them.
     async fn check_stored(&self) -> Result<(), ServiceError> {
-        let there = self.stored.iter().map(|file| async {
-            let key = ArtifactKey::recorded(&file.item.upload);
-            if self.service.artifacts.exists(&key).await? {
-                return Ok(());
-            }
-            let lost = format!("{key} went before its job was made: artifacts.grace is too short");
-            Err(ServiceError::Unavailable(lost))
-        });
-        try_join_all(there).await.map(drop)
+        let keys = self.stored.iter().map(|file| file.item.upload.as_str());
+        all_there(&self.service.artifacts, keys).await
     }
 
     /// Deletes what was stored; what cannot be deleted now is left to maintenance.
@@ -235,12 +228,14 @@ impl Submission {
         }
     }
 
-    /// SHA-256 over options and each image's name and bytes; every text goes in with its length.
+    /// SHA-256 over options and each image's name and bytes, and what is told about the job, where that is anything;
+    /// every text goes in with its length.
     fn fingerprint(
         &self,
         options: &[(String, String)],
         formats: &[String],
         priority: Priority,
+        about: &About,
     ) -> String {
         let mut hash = Sha256::new();
         let mut text = |text: &str| {
@@ -264,11 +259,37 @@ impl Submission {
         for file in &self.stored {
             hash.update(file.digest);
         }
+        let mut told = |name: &str, value: &str| {
+            for text in [name, value] {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text);
+            }
+        };
+        about.labels.iter().for_each(|label| told("label", label));
+        if let Some(reference) = &about.reference {
+            told("reference", reference);
+        }
         hash.finalize()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
+}
+
+/// Nothing is accepted whose images are gone: no record named them so far, so a collection whose grace is shorter than
+/// the request took may have had them.
+pub(super) async fn all_there(
+    artifacts: &Artifacts,
+    keys: impl Iterator<Item = &str>,
+) -> Result<(), ServiceError> {
+    let there = keys.map(|key| async move {
+        if artifacts.exists(&ArtifactKey::recorded(key)).await? {
+            return Ok(());
+        }
+        let lost = format!("{key} went before its job was made: artifacts.grace is too short");
+        Err(ServiceError::Unavailable(lost))
+    });
+    try_join_all(there).await.map(drop)
 }
 
 impl Receiving {

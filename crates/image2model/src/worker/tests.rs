@@ -13,7 +13,7 @@ use crate::{
     clock::SystemClock,
     config::Config,
     job::{
-        Fact, FactKind, Flow, Item, ItemStatus, Job, JobId, JobStatus, Lane, Lease, Owner,
+        About, Fact, FactKind, Flow, Item, ItemStatus, Job, JobId, JobStatus, Lane, Lease, Owner,
         Priority, Queue, RetryPolicy, TaskId, TaskState, Work,
         transition::{Failure, NewItem, NewJob, Retry},
     },
@@ -160,6 +160,7 @@ impl House {
             options: ModelRequest::parse(None, &[], &[]).unwrap().to_stored(),
             formats: Vec::new(),
             fingerprint: None,
+            about: About::default(),
             items,
         };
         self.store().jobs.create_job(new).await.unwrap();

@@ -13,8 +13,8 @@ use crate::{
         transition::{Completion, Failure, NewJob, Retry},
     },
     store::{
-        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
-        Store, StoreError, Swept,
+        Condition, Created, Cursor, Depth, Died, Held, Jobs, News, Page, Progress, Reserve,
+        Reserved, Store, StoreError, Swept,
     },
 };
 
@@ -157,7 +157,9 @@ broken_jobs! {
     task(id: &TaskId) -> Result<Option<Task>, StoreError>;
     position(task: &TaskId) -> Result<Option<u64>, StoreError>;
     depths() -> Result<BTreeMap<(Queue, Lane), Depth>, StoreError>;
-    dead(limit: usize) -> Result<Vec<Task>, StoreError>;
+    dead(after: Option<&Died>, limit: usize) -> Result<Vec<Task>, StoreError>;
+    bury(id: &TaskId) -> Result<(), StoreError>;
+    delete(id: JobId) -> Result<Job, StoreError>;
     removable(before: Timestamp, limit: usize) -> Result<Vec<JobId>, StoreError>;
     request_removal(id: JobId) -> Result<(), StoreError>;
     removed(lease: &Lease) -> Result<(), StoreError>;

@@ -36,7 +36,7 @@ use super::{Created, Jobs, News, Reserve, Reserved, Store};
 use crate::{
     clock::Clock,
     job::{
-        FactKind, FileRecord, Flow, Job, JobId, Lane, Lease, Notice, Owner, Priority, Queue,
+        About, FactKind, FileRecord, Flow, Job, JobId, Lane, Lease, Notice, Owner, Priority, Queue,
         TaskId, Timestamp, Work, WorkerId,
         transition::{Completion, Failure, NewItem, NewJob, Retry},
     },
@@ -66,7 +66,8 @@ macro_rules! every_case {
         ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,
             an_error_is_retried_after_a_wait, an_answer_may_ask_for_a_longer_wait,
             the_third_error_is_the_last, a_hopeless_error_is_not_retried,
-            dead_tasks_are_listed_newest_first, an_outcome_never_changes;
+            dead_tasks_are_listed_newest_first, dead_tasks_are_listed_page_by_page,
+            a_buried_task_is_on_no_list, an_outcome_never_changes;
         cancelling: what_nobody_works_on_ends_at_once, a_running_item_ends_with_its_failure,
             a_running_item_ends_with_its_lease, a_running_item_ends_when_handed_back,
             a_late_result_still_counts_for_its_item, an_ended_job_stays_as_it_is,
@@ -74,12 +75,15 @@ macro_rules! every_case {
         formats: a_further_format_is_attached_without_a_trace, a_format_is_queued_once,
             only_a_model_can_be_converted, a_given_up_format_is_tried_anew,
             what_becomes_of_a_format_is_told, a_late_converter_is_fenced_off;
-        reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
+        reading: facts_are_numbered_without_gaps, a_page_follows_a_page, what_is_told_about_a_job_is_kept,
+            many_jobs_in_one_call,
             progress_never_goes_back, a_retry_tells_how_far_the_attempt_was, silent_workers_are_forgotten, a_file_is_found_by_its_name,
             the_store_answers_a_ping;
         removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
             the_oldest_end_is_removed_first, a_removal_that_died_is_done_again,
-            a_given_up_removal_is_tried_anew, a_removal_is_told, a_removed_job_is_made_no_second_time;
+            a_given_up_removal_is_tried_anew, a_removal_is_told, a_removed_job_is_made_no_second_time,
+            a_deleted_job_ends_and_is_removed_at_once, what_runs_of_a_deleted_job_ends_first,
+            a_deleted_job_is_not_made_again, a_deletion_is_told;
         holding: what_an_owner_has_follows_his_jobs, owners_are_counted_apart_and_all_their_jobs_together;
         walk: a_random_walk_follows_the_model, a_long_walk_meets_every_state;
         broken: the_suite_catches_late_holders, the_walk_catches_late_holders,
@@ -107,14 +111,16 @@ macro_rules! every_case_without_order {
                 the_newest_two_secrets_are_valid;
             admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
                 many_at_once_are_counted_exactly, several_go_through_together_or_not_at_all;
-            ending: the_third_error_is_the_last, an_outcome_never_changes;
+            ending: the_third_error_is_the_last, dead_tasks_are_listed_page_by_page,
+                a_buried_task_is_on_no_list, an_outcome_never_changes;
             cancelling: what_nobody_works_on_ends_at_once;
             reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
                 progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
                 the_store_answers_a_ping;
             removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
                 a_removal_that_died_is_done_again, a_given_up_removal_is_tried_anew,
-                a_removed_job_is_made_no_second_time;
+                a_removed_job_is_made_no_second_time, a_deleted_job_ends_and_is_removed_at_once,
+                what_runs_of_a_deleted_job_ends_first, a_deleted_job_is_not_made_again;
             holding: what_an_owner_has_follows_his_jobs,
                 owners_are_counted_apart_and_all_their_jobs_together;
         }
@@ -287,6 +293,7 @@ pub(crate) fn new_job(flow: &str, items: usize) -> NewJob {
         options: vec![("model".to_owned(), "inflate".to_owned())],
         formats: vec!["glb".to_owned()],
         fingerprint: None,
+        about: About::default(),
         items: (1..=items).map(item).collect(),
     }
 }

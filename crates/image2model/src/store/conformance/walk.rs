@@ -72,6 +72,8 @@ pub(crate) async fn a_long_walk_meets_every_state(it: Fixture) {
         "a crash",
         "a converted model",
         "a removal",
+        "a deletion",
+        "a burial",
         "a refused key",
     ] {
         assert!(met.contains(state), "no {state} among {met:?}");
@@ -114,7 +116,7 @@ struct Walk {
 impl Walk {
     async fn step(&mut self) -> Result<(), Difference> {
         self.it.pass(Duration::from_millis(self.dice.below(50)));
-        let what = match self.dice.below(80) {
+        let what = match self.dice.below(82) {
             0..=7 => self.create().await?,
             8..=19 => self.reserve().await?,
             20..=29 => self.start().await?,
@@ -126,6 +128,8 @@ impl Walk {
             56..=67 => self.request().await?,
             68..=73 => self.removed().await?,
             74..=78 => self.sweep().await?,
+            79 => self.delete().await?,
+            80 => self.bury().await?,
             _ => self.reopen().await?,
         };
         self.compare()
@@ -324,6 +328,40 @@ impl Walk {
         same("cancel", &answer, &self.model.cancel(id, self.now()))
     }
 
+    async fn delete(&mut self) -> Result<&'static str, Difference> {
+        let id = self.any_job().unwrap_or_else(JobId::random);
+        for _ in 0..self.repeats() {
+            let answer = self.it.jobs().delete(id).await.map(|_| ());
+            let expected = self.model.delete(id, self.now());
+            if expected.is_ok() {
+                self.met.insert("a deletion".to_owned());
+            }
+            same("delete", &answer, &expected)?;
+        }
+        Ok("delete")
+    }
+
+    /// Most often a dead task is there to be buried.
+    async fn bury(&mut self) -> Result<&'static str, Difference> {
+        let tasks = self.model.jobs.values().flat_map(|entry| &entry.tasks);
+        let mut from: Vec<_> = tasks.map(|task| task.id.clone()).collect();
+        let dead = self.it.jobs().dead(None, 1).await.map_err(said)?;
+        from.extend(dead.into_iter().map(|task| task.id));
+        let Some(id) = from.last() else {
+            return Ok("nothing");
+        };
+        let id = match self.dice.below(4) {
+            0 => self.dice.pick(&from).clone(),
+            _ => id.clone(),
+        };
+        let answer = self.it.jobs().bury(&id).await;
+        let expected = self.model.bury(&id);
+        if expected.is_ok() {
+            self.met.insert("a burial".to_owned());
+        }
+        same("bury", &answer, &expected)
+    }
+
     async fn request(&mut self) -> Result<&'static str, Difference> {
         let Some(id) = self.any_job() else {
             return Ok("nothing");
@@ -417,6 +455,10 @@ impl Walk {
             .map(|d| d.ready + d.delayed + d.leased + d.dead)
             .sum();
         same("number of tasks", &found, &(kept as u64))?;
+        let before = self.now();
+        let mut removable = self.it.jobs().removable(before, 99).await.map_err(said)?;
+        removable.sort_unstable();
+        same("removable", &removable, &self.model.removable(before))?;
         for (ahead, id) in self.model.ready(Queue::ModelGeneration).iter().enumerate() {
             let position = self.it.jobs().position(id).await.map_err(said)?;
             same("position", &position, &Some(ahead as u64))?;

@@ -67,7 +67,7 @@ pub(super) fn update_job(connection: &Connection, job: &Job) -> Result<(), Store
         )?
         .execute(params![
             key(job.id),
-            job.ended.map(|at| at.0),
+            job.kept_since().map(|at| at.0),
             text(job)?,
             images,
             bytes

@@ -79,7 +79,9 @@ fn write_job(
         _ => {}
     }
     match (removable(before), removable(after)) {
-        (None, Some(at)) => to.add(["add", &ENDED.to_string(), &at.to_string(), &id]),
+        (old, Some(at)) if old != Some(at) => {
+            to.add(["add", &ENDED.to_string(), &at.to_string(), &id]);
+        }
         (Some(_), None) => to.add(["remove", &ENDED.to_string(), &id]),
         _ => {}
     }
@@ -223,11 +225,11 @@ fn names(entry: Option<&Entry>) -> String {
         .join("\n")
 }
 
-/// When a job ended that nobody removes yet.
+/// When a job ended, as its removal goes by, that nobody removes yet.
 fn removable(entry: Option<&Entry>) -> Option<i64> {
     let entry = entry?;
     let removing = |task: &Task| task.id.work == Work::Remove && !is_dead(task);
-    let ended = entry.job.ended?;
+    let ended = entry.job.kept_since()?;
     (!entry.tasks.iter().any(removing)).then_some(ended.0)
 }
 
@@ -246,8 +248,7 @@ fn told(before: Option<&Entry>, after: Option<&Entry>) -> Vec<Told> {
             first: u32::try_from(known + 1).unwrap_or(u32::MAX),
             facts: job.facts.iter().skip(known).cloned().collect(),
         });
-    } else if before.is_some_and(|entry| files(&entry.job) != files(job) || gives_up(entry, tasks))
-    {
+    } else if before.is_some_and(|old| is_beyond(old, job, tasks)) {
         told.push(Told::Beyond { job: job.id });
     }
     for task in tasks.iter().filter(|task| task.state == TaskState::Ready) {
@@ -258,6 +259,11 @@ fn told(before: Option<&Entry>, after: Option<&Entry>) -> Vec<Told> {
         }
     }
     told
+}
+
+/// Whether there is something new of a job that no fact says.
+fn is_beyond(before: &Entry, job: &Job, tasks: &[Task]) -> bool {
+    files(&before.job) != files(job) || before.job.deleted != job.deleted || gives_up(before, tasks)
 }
 
 /// Whether the writing of a further format is given up.

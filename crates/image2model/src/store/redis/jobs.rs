@@ -16,8 +16,8 @@ use crate::{
         transition::{Completion, Failure, NewJob},
     },
     store::{
-        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
-        StoreError, Swept,
+        Condition, Created, Cursor, Depth, Died, Held, Jobs, News, Page, Progress, Reserve,
+        Reserved, StoreError, Swept,
     },
 };
 
@@ -161,6 +161,10 @@ impl Jobs for Redis {
         self.transact_told(id, transitions::cancel).await
     }
 
+    async fn delete(&self, id: JobId) -> Result<Job, StoreError> {
+        self.transact_told(id, transitions::delete).await
+    }
+
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.one(id).await
     }
@@ -207,8 +211,13 @@ impl Jobs for Redis {
         self.all_depths().await
     }
 
-    async fn dead(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
-        self.newest_dead(limit).await
+    async fn dead(&self, after: Option<&Died>, limit: usize) -> Result<Vec<Task>, StoreError> {
+        self.newest_dead(after, limit).await
+    }
+
+    async fn bury(&self, id: &TaskId) -> Result<(), StoreError> {
+        self.transact_told(id.job, |entry, _| transitions::bury(entry, id))
+            .await
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {

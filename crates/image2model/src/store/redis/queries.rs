@@ -201,7 +201,7 @@ impl Redis {
 }
 
 /// Members from the highest score down.
-fn newest(key: &str, from: &str, to: &str, limit: Option<usize>) -> Cmd {
+pub(super) fn newest(key: &str, from: &str, to: &str, limit: Option<usize>) -> Cmd {
     let mut newest = cmd("ZRANGE");
     newest.arg(key).arg(from).arg(to).arg("BYSCORE").arg("REV");
     if let Some(limit) = limit {

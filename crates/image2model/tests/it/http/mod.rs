@@ -9,6 +9,7 @@ mod health;
 mod jobs;
 mod limits;
 mod page;
+mod resources;
 mod slow;
 mod status;
 mod strangers;
