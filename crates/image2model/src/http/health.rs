@@ -101,7 +101,7 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
     response
 }
 
-fn word(health: Health) -> &'static str {
+pub(super) fn word(health: Health) -> &'static str {
     match health {
         Health::Healthy => "healthy",
         Health::Degraded => "degraded",

@@ -7,11 +7,13 @@
 //! layer refuses is a [`error::Problem`], which [`error::finish`] writes out on the way back.
 
 mod access;
+mod admin;
 mod caller;
 mod download;
 mod error;
 mod events;
 mod form;
+mod generate;
 mod guard;
 mod health;
 mod jobs;
@@ -31,7 +33,7 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{HeaderName, HeaderValue, Method, header},
     middleware::{from_fn, from_fn_with_state},
-    routing::post,
+    routing::{delete, post},
 };
 use tower::{Layer, ServiceBuilder};
 use tower_http::{
@@ -42,7 +44,7 @@ use tower_http::{
 use crate::service::Service;
 
 use self::{
-    access::Access::{Keyed, Linked, Open, Work},
+    access::Access::{Admin, Keyed, Linked, Open, Work},
     form::Intake,
     routes::Routes,
 };
@@ -82,6 +84,8 @@ fn routes(service: &Service) -> Routes {
         .get("/models/available", Open, models::available)
         .route(Method::POST, "/models/convert", Work, convert)
         .get("/models/download/{job_id}", Linked, models::download)
+        .post("/models/generate", Work, generate::create)
+        .get("/models/job/{job_id}", Keyed, generate::standing)
         .get("/status/{task_id}", Keyed, status::task)
         .get("/status/tasks/{task_id}", Keyed, status::task)
         .get("/status/tasks/{task_id}/status", Keyed, status::task)
@@ -93,6 +97,18 @@ fn routes(service: &Service) -> Routes {
         .get("/jobs", Keyed, jobs::list)
         .get("/jobs/{job_id}", Keyed, jobs::one)
         .post("/jobs/{job_id}/cancel", Keyed, jobs::cancel)
+        .get("/debug/job/{job_id}", Admin, admin::debug_job)
+        .get("/admin/disk-usage", Admin, admin::disk_usage)
+        .post("/admin/cleanup", Admin, admin::cleanup)
+        .post("/admin/cleanup-job", Admin, admin::cleanup_job)
+        .get("/admin/list-files", Admin, admin::list_files)
+        .route(
+            Method::DELETE,
+            "/admin/delete-job/{job_id}",
+            Admin,
+            delete(admin::delete_job),
+        )
+        .get("/admin/system-health", Admin, admin::system_health)
 }
 
 /// What whoever watches over a process asks for, of any role.

@@ -8,6 +8,8 @@
 
 mod feed;
 mod files;
+mod generation;
+mod housekeeping;
 mod keyring;
 mod standing;
 mod submission;
@@ -32,6 +34,7 @@ use crate::{
 
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
+pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
 pub use keyring::{Keyring, Signer, random};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};

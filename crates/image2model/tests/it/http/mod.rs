@@ -1,8 +1,10 @@
 //! The HTTP surface in process: the real router over the embedded store and a temporary directory, with a worker
 //! that is driven by hand.
 
+mod admin;
 mod convert;
 mod download;
+mod generate;
 mod guard;
 mod health;
 mod jobs;
