@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Path, State, rejection::JsonRejection},
-    http::{HeaderMap, StatusCode},
+    http::HeaderMap,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -112,7 +112,7 @@ pub(super) async fn create(
     };
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "generating a model of an upload failed");
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
+        Problem::internal()
     })??;
     Ok(Json(Accepted {
         job_id: job.id.to_string(),

@@ -17,6 +17,7 @@ mod generate;
 mod guard;
 mod health;
 mod jobs;
+mod logs;
 mod models;
 mod pace;
 mod page;
@@ -109,6 +110,20 @@ fn routes(service: &Service) -> Routes {
             delete(admin::delete_job),
         )
         .get("/admin/system-health", Admin, admin::system_health)
+        .get("/logs/statistics", Admin, logs::statistics)
+        .post("/logs/rotate", Admin, logs::rotate)
+        .route(
+            Method::DELETE,
+            "/logs/cleanup",
+            Admin,
+            delete(logs::clean_up),
+        )
+        .get("/logs/analyze", Admin, logs::analyze)
+        .get("/logs/summary/daily", Admin, logs::daily)
+        .get("/logs/types", Admin, logs::types)
+        .post("/logs/export", Admin, logs::export)
+        .get("/logs/export/{export_id}/{filename}", Admin, logs::exported)
+        .get("/logs/health", Admin, logs::health)
 }
 
 /// What whoever watches over a process asks for, of any role.

@@ -1,7 +1,7 @@
 //! What administrators ask and do: room and files, and the removal of jobs of any owner. It is maintenance that removes;
 //! here its tasks are queued.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, path::Path, time::Duration};
 
 use futures::TryStreamExt as _;
 
@@ -82,6 +82,12 @@ impl Service {
     pub fn room(&self) -> Option<Space> {
         self.artifacts.folder()?;
         self.watched_disk()?.ok()
+    }
+
+    /// The room where `path` lies; `None` when it does not answer.
+    #[must_use]
+    pub fn space_of(&self, path: &Path) -> Option<Space> {
+        (self.space)(path).ok()
     }
 
     /// Counts all files; what lies beside them without being any job's is left out.

@@ -11,6 +11,7 @@ mod files;
 mod generation;
 mod housekeeping;
 mod keyring;
+mod logs;
 mod standing;
 mod submission;
 
@@ -29,6 +30,7 @@ use crate::{
     clock::Clock,
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
+    logs::Logs,
     store::{Cursor, Page, Progress, Store, StoreError},
 };
 
@@ -36,6 +38,7 @@ pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
 pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
 pub use keyring::{Keyring, Signer, random};
+pub use logs::ExportFormat;
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 
@@ -154,6 +157,7 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// `Space::of` outside tests.
     pub space: ReadSpace,
+    pub logs: Logs,
 }
 
 /// The service's operations over its parts.
@@ -165,6 +169,8 @@ pub struct Service {
     pub feed: Feed,
     pub keyring: Keyring,
     pub metrics: PrometheusHandle,
+    /// Of this process.
+    pub logs: Logs,
     /// Cancelled at shutdown: open streams end.
     pub shutdown: CancellationToken,
     clock: Arc<dyn Clock>,
@@ -192,6 +198,7 @@ impl Service {
             config: parts.config,
             clock: parts.clock,
             metrics: parts.metrics,
+            logs: parts.logs,
             space: parts.space,
             host: Host::default(),
             failing_since: Arc::default(),

@@ -13,6 +13,7 @@ mod failover;
 mod fairness;
 mod http;
 mod layering;
+mod logs;
 mod many_streams;
 mod memory;
 mod metrics;

@@ -8,6 +8,7 @@ mod generate;
 mod guard;
 mod health;
 mod jobs;
+mod logs;
 mod page;
 mod slow;
 mod status;
@@ -40,6 +41,7 @@ use image2model::{
         FileRecord, JobId, Lane, Lease, Notice, Queue, RetryPolicy, Timestamp, Work, WorkerId,
         transition::{Completion, Failure, Retry},
     },
+    logs::Logs,
     service::{Parts, Service},
     store::{Held, Reserve, Reserved, embedded},
 };
@@ -125,6 +127,8 @@ impl Api {
         let store = embedded::open(dir.path(), clock.clone(), retry).unwrap();
         let space = Arc::new(Mutex::new(Some(space)));
         let read = space.clone();
+        let logs = Logs::new(&config.log, clock.clone());
+        logs.open(&dir.path().join("logs")).unwrap();
         let parts = Parts {
             store,
             artifacts: Artifacts::local(&dir.path().join("artifacts")).unwrap(),
@@ -135,6 +139,7 @@ impl Api {
                 let gone = || std::io::Error::other("gone");
                 read.lock().unwrap().ok_or_else(gone)
             }),
+            logs: logs.clone().of("this-process"),
         };
         let tasks = TaskTracker::new();
         let service = Service::start(parts, tasks.clone(), CancellationToken::new());
