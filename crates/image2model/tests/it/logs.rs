@@ -14,12 +14,12 @@ async fn requests_lie_in_files_and_stay_off_the_standard_error() {
     let mut start = command(&dir, 0, &[]);
     start.env("ENVIRONMENT", "production");
     let server = Server::run(start, &dir);
-    Client::new(server.port).get("/health/live").await;
+    Client::new(server.port).get("/health/liveness").await;
     let access = dir.join("logs/access.log");
     let begun = Instant::now();
     let line = loop {
         let text = fs::read_to_string(&access).unwrap_or_default();
-        if text.contains("/health/live") {
+        if text.contains("/health/liveness") {
             break text;
         }
         assert!(begun.elapsed() < Duration::from_secs(10), "{text}");
@@ -30,7 +30,11 @@ async fn requests_lie_in_files_and_stay_off_the_standard_error() {
         (&line["target"], &line["fields"]["status"]),
         (&"access".into(), &200.into())
     );
-    assert!(!server.log().contains("/health/live"), "{}", server.log());
+    assert!(
+        !server.log().contains("/health/liveness"),
+        "{}",
+        server.log()
+    );
     let told = fs::read_to_string(dir.join("logs/application.log")).unwrap();
     assert!(
         told.contains("ENVIRONMENT"),

@@ -140,6 +140,11 @@ const KNOWS: &[(&str, &[&str], &str)] = &[
     ),
     ("artifacts", &["job"], "artifacts know job/ only"),
     (
+        "logs",
+        &["clock", "config", "job"],
+        "the log knows files and lines",
+    ),
+    (
         "provider",
         &["config", "job"],
         "a provider knows nothing of queues",
