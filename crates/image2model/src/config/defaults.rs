@@ -153,6 +153,10 @@ impl Default for LogSettings {
         Self {
             level: "info".to_owned(),
             format: "text".to_owned(),
+            files: true,
+            max_file_bytes: 10_000_000,
+            keep_files: 20,
+            keep_days: 30,
         }
     }
 }

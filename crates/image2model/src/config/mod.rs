@@ -277,6 +277,13 @@ pub struct LogSettings {
     pub level: String,
     /// `text` or `json`.
     pub format: String,
+    /// Whether `serve` keeps log files in the data directory, too.
+    pub files: bool,
+    /// Bytes after which such a file is put aside; each day ends one as well.
+    pub max_file_bytes: u64,
+    /// Files of one type that are kept when they have been put aside, and for how many days.
+    pub keep_files: usize,
+    pub keep_days: u32,
 }
 
 impl Pools {

@@ -183,6 +183,21 @@ impl Config {
                 "from 1 to 3600 seconds",
             ),
             (
+                "log.max_file_bytes",
+                (1024..=1 << 30).contains(&self.log.max_file_bytes),
+                "from 1024 to 1073741824 bytes",
+            ),
+            (
+                "log.keep_files",
+                (1..=10_000).contains(&self.log.keep_files),
+                "from 1 to 10000",
+            ),
+            (
+                "log.keep_days",
+                (1..=3650).contains(&self.log.keep_days),
+                "from 1 to 3650 days",
+            ),
+            (
                 "log.format",
                 ["text", "json"].contains(&self.log.format.as_str()),
                 "text or json",

@@ -7,6 +7,7 @@
 //! layer refuses is a [`error::Problem`], which [`error::finish`] writes out on the way back.
 
 mod access;
+mod admin;
 mod caller;
 mod dead;
 mod download;
@@ -14,10 +15,12 @@ mod error;
 mod events;
 mod facts;
 mod form;
+mod generate;
 mod guard;
 mod health;
 mod jobs;
 mod limits;
+mod logs;
 mod models;
 mod pace;
 mod page;
@@ -92,6 +95,8 @@ fn routes(service: &Service) -> Routes {
         .get("/models/available", Open, models::available)
         .route(Method::POST, "/models/convert", Work, convert)
         .get("/models/download/{job_id}", Linked, models::download)
+        .post("/models/generate", Work, generate::create)
+        .get("/models/job/{job_id}", Keyed, generate::standing)
         .get("/status/{task_id}", Keyed, status::task)
         .get("/status/tasks/{task_id}", Keyed, status::task)
         .get("/status/tasks/{task_id}/status", Keyed, status::task)
@@ -109,6 +114,22 @@ fn routes(service: &Service) -> Routes {
         .get("/jobs/{job_id}/events", Keyed, facts::page)
         .get("/admin/dead-letters", Admin, dead::list)
         .post("/admin/dead-letters/{id}/requeue", Admin, dead::requeue)
+        .get("/debug/job/{job_id}", Admin, admin::debug_job)
+        .get("/admin/disk-usage", Admin, admin::disk_usage)
+        .post("/admin/cleanup", Admin, admin::cleanup)
+        .post("/admin/cleanup-job", Admin, admin::cleanup_job)
+        .get("/admin/list-files", Admin, admin::list_files)
+        .delete("/admin/delete-job/{job_id}", Admin, admin::delete_job)
+        .get("/admin/system-health", Admin, admin::system_health)
+        .get("/logs/statistics", Admin, logs::statistics)
+        .post("/logs/rotate", Admin, logs::rotate)
+        .delete("/logs/cleanup", Admin, logs::clean_up)
+        .get("/logs/analyze", Admin, logs::analyze)
+        .get("/logs/summary/daily", Admin, logs::daily)
+        .get("/logs/types", Admin, logs::types)
+        .post("/logs/export", Admin, logs::export)
+        .get("/logs/export/{export_id}/{filename}", Admin, logs::exported)
+        .get("/logs/health", Admin, logs::health)
 }
 
 /// What whoever watches over a process asks for, of any role.

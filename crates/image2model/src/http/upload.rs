@@ -98,6 +98,9 @@ pub(super) async fn hear_out(multipart: &mut Multipart) {
 }
 
 /// What a client sends to repeat a request safely.
+///
+/// # Errors
+/// 400 for one that is empty, too long or of other characters.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);

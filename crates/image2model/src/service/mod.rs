@@ -11,8 +11,11 @@ mod dead;
 mod fair_use;
 mod feed;
 mod files;
+mod generation;
+mod housekeeping;
 mod keyring;
 mod listing;
+mod logs;
 mod standing;
 mod submission;
 
@@ -31,6 +34,7 @@ use crate::{
     clock::Clock,
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
+    logs::Logs,
     store::{Progress, Store, StoreError},
 };
 
@@ -38,8 +42,10 @@ pub use dead::{DeadLetters, DeadPage, dead_name, dead_named};
 pub use fair_use::{StreamPlace, UploadPlace, Usage};
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
+pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
 pub use keyring::{Keyring, Signer, random};
 pub use listing::Filter;
+pub use logs::ExportFormat;
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 
@@ -172,6 +178,7 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// `Space::of` outside tests.
     pub space: ReadSpace,
+    pub logs: Logs,
 }
 
 /// The service's operations over its parts.
@@ -183,6 +190,8 @@ pub struct Service {
     pub feed: Feed,
     pub keyring: Keyring,
     pub metrics: PrometheusHandle,
+    /// Of this process.
+    pub logs: Logs,
     /// Cancelled at shutdown: open streams end.
     pub shutdown: CancellationToken,
     clock: Arc<dyn Clock>,
@@ -212,6 +221,7 @@ impl Service {
             config: parts.config,
             clock: parts.clock,
             metrics: parts.metrics,
+            logs: parts.logs,
             space: parts.space,
             host: Host::default(),
             failing_since: Arc::default(),

@@ -14,6 +14,7 @@ mod fairness;
 mod http;
 mod keys;
 mod layering;
+mod logs;
 mod many_streams;
 mod memory;
 mod metrics;
