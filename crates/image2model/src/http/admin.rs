@@ -233,7 +233,7 @@ pub(super) async fn list_files(
     State(service): State<Service>,
     Query(which): Query<Which>,
 ) -> Result<Json<Files>, Problem> {
-    let (directory, limit) = (directory(which.directory)?, most(which.limit)?);
+    let (directory, limit) = (directory(which.directory.as_deref())?, most(which.limit)?);
     let Stocks { uploads, results } = service.stocks().await?;
     let stock = match directory {
         "uploads" => &uploads,
@@ -253,8 +253,8 @@ pub(super) async fn list_files(
     }))
 }
 
-fn directory(asked: Option<String>) -> Result<&'static str, Problem> {
-    match asked.as_deref() {
+fn directory(asked: Option<&str>) -> Result<&'static str, Problem> {
+    match asked {
         None | Some("uploads") => Ok("uploads"),
         Some("results") => Ok("results"),
         Some(other) => {

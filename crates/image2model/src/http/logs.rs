@@ -13,8 +13,9 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 use crate::{
+    capacity::disk::Space,
     job::Timestamp,
-    logs::{Analysis, CleanedUp, Daily, LogType, Range, Rotation, Statistics},
+    logs::{Analysis, CleanedUp, Daily, LogType, Logs, Range, Rotation, Statistics},
     service::{ExportFormat, Service},
 };
 
@@ -66,7 +67,7 @@ pub(super) async fn statistics(
 }
 
 async fn told(service: &Service) -> Result<Told, Problem> {
-    let files = service.with_logs(|logs| logs.statistics()).await?;
+    let files = service.with_logs(Logs::statistics).await?;
     let folder = service.logs.folder();
     let space = folder
         .as_deref()
@@ -77,7 +78,7 @@ async fn told(service: &Service) -> Result<Told, Problem> {
         disk_usage: DiskUsage {
             total_gb: space.map(|space| space.total as f64 / GB),
             free_gb: space.map(|space| space.free as f64 / GB),
-            usage_percent: space.map(|space| space.used_percent()),
+            usage_percent: space.map(Space::used_percent),
         },
     })
 }

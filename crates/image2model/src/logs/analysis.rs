@@ -214,7 +214,7 @@ fn without_numbers(message: &str) -> String {
 mod tests {
     use super::*;
 
-    fn entry(kind: LogType, level: &str, message: &str, fields: serde_json::Value) -> Entry {
+    fn entry(kind: LogType, level: &str, message: &str, fields: &serde_json::Value) -> Entry {
         Entry {
             kind,
             at: 0,
@@ -233,11 +233,11 @@ mod tests {
             let fields = serde_json::json!({
                 "method": "GET", "endpoint": "/x/{id}", "status": 200 + 300 * (took / 100), "took_ms": took,
             });
-            found.add(&entry(LogType::Access, "INFO", "request", fields));
+            found.add(&entry(LogType::Access, "INFO", "request", &fields));
         }
         for message in ["job a1 failed", "job b2 failed", "no disk"] {
             let none = serde_json::Value::Null;
-            found.add(&entry(LogType::Application, "ERROR", message, none));
+            found.add(&entry(LogType::Application, "ERROR", message, &none));
         }
         let found = found.finished();
         assert_eq!((found.lines_analyzed, found.log_levels["ERROR"]), (103, 3));

@@ -243,7 +243,7 @@ impl Logs {
     fn write(&self, kind: LogType, line: &[u8]) {
         match &mut *self.state() {
             State::Waiting(lines) if lines.len() < KEPT_WAITING => {
-                lines.push((kind, line.to_owned()))
+                lines.push((kind, line.to_owned()));
             }
             State::Open(folder) => folder.append(kind, line, self.shared.clock.now()),
             State::Waiting(_) | State::Nowhere => {}
