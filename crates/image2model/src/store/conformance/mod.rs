@@ -23,6 +23,7 @@ pub(crate) mod walk;
 
 use std::{
     any::Any,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -143,11 +144,17 @@ macro_rules! one_by_one {
     (@cases $fixture:expr; $($module:ident: $($case:ident),+;)+) => {
         $($(
             println!(concat!(stringify!($module), "::", stringify!($case)));
-            Box::pin($crate::store::conformance::$module::$case($fixture.await)).await;
+            let case = $crate::store::conformance::$module::$case;
+            $crate::store::conformance::boxed(case, $fixture.await).await;
         )+)+
     };
 }
 pub(crate) use one_by_one;
+
+/// A case on the heap. In a function of its own, since else the stack would have room for all cases at once.
+pub(crate) fn boxed<F>(case: impl FnOnce(Fixture) -> F, it: Fixture) -> Pin<Box<F>> {
+    Box::pin(case(it))
+}
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
