@@ -23,6 +23,7 @@ pub(crate) mod walk;
 
 use std::{
     any::Any,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -149,15 +150,17 @@ macro_rules! one_by_one {
     (@cases $fixture:expr; $($module:ident: $($case:ident),+;)+) => {
         $($({
             println!(concat!(stringify!($module), "::", stringify!($case)));
-            // Made on a stack of its own: that of the whole run would have to hold every case's.
-            fn begun(it: $crate::store::conformance::Fixture) -> futures::future::BoxFuture<'static, ()> {
-                Box::pin($crate::store::conformance::$module::$case(it))
-            }
-            begun($fixture.await).await;
+            let case = $crate::store::conformance::$module::$case;
+            $crate::store::conformance::boxed(case, $fixture.await).await;
         })+)+
     };
 }
 pub(crate) use one_by_one;
+
+/// A case on the heap. In a function of its own, since else the stack would have room for all cases at once.
+pub(crate) fn boxed<F>(case: impl FnOnce(Fixture) -> F, it: Fixture) -> Pin<Box<F>> {
+    Box::pin(case(it))
+}
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]

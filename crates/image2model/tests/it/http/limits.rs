@@ -1,6 +1,10 @@
 //! Rates, quotas and admission before the body is read.
 
-use std::time::Duration;
+use std::{
+    sync::Arc,
+    task::Poll,
+    time::{Duration, Instant},
+};
 
 use axum::{
     body::Body,
@@ -13,6 +17,7 @@ use image2model::{
     job::{JobId, Queue, transition::Retry},
 };
 use serde_json::{Value, json};
+use tokio::sync::Notify;
 
 use super::{Answer, Api, ROOM, assert_problem, form_with, picture, raw_form, request, text};
 
@@ -73,11 +78,16 @@ fn accepted(answer: &Answer) -> JobId {
     answer.json()["job_id"].as_str().unwrap().parse().unwrap()
 }
 
-/// An upload of which nothing ever comes.
-fn silent(authorization: &str) -> Request<Body> {
-    let never = futures::stream::pending::<Result<Bytes, std::io::Error>>();
+/// An upload of which nothing ever comes, and what is told when its body is asked for.
+fn silent(authorization: &str) -> (Request<Body>, Arc<Notify>) {
+    let asked = Arc::new(Notify::new());
+    let told = asked.clone();
+    let never = futures::stream::poll_fn(move |_| {
+        told.notify_one();
+        Poll::<Option<Result<Bytes, std::io::Error>>>::Pending
+    });
     let headers = [("authorization", authorization)];
-    raw_form(Body::from_stream(never), &headers)
+    (raw_form(Body::from_stream(never), &headers), asked)
 }
 
 #[tokio::test]
@@ -247,15 +257,22 @@ async fn without_keys_nothing_is_counted_for_anybody() {
 
 #[tokio::test]
 async fn too_much_waiting_work_refuses_more_before_it_is_read() {
-    let it = Keyed::with(|config| config.workers.max_depth = 2).await;
+    let it = Keyed::with(|config| {
+        config.workers.max_depth = 2;
+        config.limits.per_minute = 0;
+        config.limits.per_hour = 0;
+    })
+    .await;
     accepted(&it.upload(&["a.png", "b.png"], &[]).await);
-    let began = std::time::Instant::now();
+    let began = Instant::now();
+    let mut look = tokio::time::interval(Duration::from_millis(50));
     let refused = loop {
-        let asked = it.api.asking(silent(&it.authorization));
-        // Until the depth is looked at again, the body is waited for.
-        match tokio::time::timeout(Duration::from_millis(200), asked).await {
-            Ok(answer) => break answer.unwrap(),
-            Err(_) => assert!(began.elapsed() < Duration::from_secs(20)),
+        look.tick().await;
+        let (upload, body_asked) = silent(&it.authorization);
+        tokio::select! {
+            answer = it.api.send(upload) => break answer,
+            // Until the depth is looked at anew.
+            () = body_asked.notified() => assert!(began.elapsed() < Duration::from_secs(10)),
         }
     };
     let body = assert_problem(&refused, 503);
@@ -269,14 +286,13 @@ async fn too_much_waiting_work_refuses_more_before_it_is_read() {
 #[tokio::test]
 async fn one_upload_too_many_is_refused_before_it_is_read() {
     let it = Keyed::with(|config| config.upload.max_running = 1).await;
-    let first = it.api.asking(silent(&it.authorization));
-    let began = std::time::Instant::now();
-    let refused = loop {
-        let answer = it.upload(&["a.png"], &[]).await;
-        if answer.status != StatusCode::OK {
-            break answer;
-        }
-        assert!(began.elapsed() < Duration::from_secs(10));
+    let (upload, body_asked) = silent(&it.authorization);
+    let first = it.api.asking(upload);
+    body_asked.notified().await;
+    let (upload, body_asked) = silent(&it.authorization);
+    let refused = tokio::select! {
+        answer = it.api.send(upload) => answer,
+        () = body_asked.notified() => panic!("it is read"),
     };
     let body = assert_problem(&refused, 503);
     assert_eq!(
