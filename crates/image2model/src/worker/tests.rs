@@ -1,3 +1,6 @@
+#[path = "deletion_tests.rs"]
+mod deletion;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;

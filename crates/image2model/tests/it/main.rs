@@ -8,6 +8,7 @@ mod balancer;
 mod chaos;
 mod conversion;
 mod convert;
+mod dead;
 mod disk;
 mod failover;
 mod fairness;

@@ -7,6 +7,7 @@
 pub(crate) mod admitting;
 pub(crate) mod broken;
 pub(crate) mod cancelling;
+mod dice;
 pub(crate) mod ending;
 pub(crate) mod filling;
 pub(crate) mod formats;

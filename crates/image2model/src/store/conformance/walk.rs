@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    Fixture, LEASE, completion, failure,
+    Fixture, LEASE, completion,
+    dice::Dice,
+    failure,
     model::{Entry, Model},
     new_job,
 };
@@ -491,21 +493,4 @@ fn same<T: PartialEq + std::fmt::Debug>(
 fn said(error: StoreError) -> Difference {
     let error: Box<dyn std::error::Error> = error.into();
     format!("the store said: {error}")
-}
-
-/// SplitMix64: a seed says it all.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
 }
