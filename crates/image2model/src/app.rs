@@ -19,8 +19,9 @@ use crate::{
     http::{self, Surface, Tls},
     job::Queue,
     job::RetryPolicy,
+    logs::Logs,
     provider::{ApartProvider, ApartSettings, InstantProvider, LocalProvider, Provider},
-    service::{Keyring, Parts, Service},
+    service::{DeadLetters, Keyring, Parts, Service},
     store::{self, Keys, Store},
     worker::{self, Duty, Worker},
 };
@@ -99,6 +100,7 @@ pub struct App {
     worker: Worker,
     metrics: PrometheusHandle,
     tls: Option<Tls>,
+    logs: Logs,
 }
 
 impl App {
@@ -112,6 +114,7 @@ impl App {
         config: Arc<Config>,
         listener: Option<&TcpListener>,
         metrics: PrometheusHandle,
+        logs: Logs,
     ) -> anyhow::Result<Self> {
         let is_exposed = role.has_api() && is_reachable(listener);
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
@@ -126,6 +129,10 @@ impl App {
         if is_exposed {
             refuse_to_be_open(&config, store.keys.clone(), clock.clone()).await?;
         }
+        // From here on the data directory is this process's own.
+        let folder = config.data_dir.join("logs");
+        logs.open(&folder)
+            .with_context(|| format!("cannot write logs to {}", folder.display()))?;
         let own = config.data_dir.join("artifacts");
         let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
         let config = with_room_in_sight(config, &artifacts);
@@ -144,6 +151,7 @@ impl App {
             worker,
             metrics,
             tls,
+            logs,
         })
     }
 
@@ -237,6 +245,7 @@ impl App {
             clock: self.worker.clock.clone(),
             metrics: self.metrics.clone(),
             space: self.worker.space.clone(),
+            logs: self.logs.clone().of(&self.worker.id.0),
         };
         Service::start(parts, beside, shutdown)
     }
@@ -344,6 +353,22 @@ pub(crate) async fn open_keys(
         return Ok(store::embedded::beside(&config.data_dir));
     }
     Ok(open_store(config, clock).await?.keys)
+}
+
+/// The list of given-up work of the store that the configuration names.
+///
+/// # Errors
+/// One sentence when store or artifacts cannot be opened.
+pub(crate) async fn open_dead_letters(
+    config: &Config,
+    clock: Arc<dyn Clock>,
+) -> anyhow::Result<DeadLetters> {
+    let store = open_store(config, clock).await?;
+    let own = config.data_dir.join("artifacts");
+    Ok(DeadLetters {
+        jobs: store.jobs,
+        artifacts: Artifacts::open(&config.artifacts.url, &own).await?,
+    })
 }
 
 fn redis_settings(

@@ -9,6 +9,7 @@ pub mod clock;
 pub mod config;
 pub mod http;
 pub mod job;
+pub mod logs;
 pub mod provider;
 pub mod service;
 pub mod store;

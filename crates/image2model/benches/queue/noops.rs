@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 use futures::future::{join_all, try_join_all};
 use image2model::{
     job::{
-        FileRecord, Flow, JobId, Lane, Lease, Owner, Priority, Queue, Timestamp, WorkerId,
+        About, FileRecord, Flow, JobId, Lane, Lease, Owner, Priority, Queue, Timestamp, WorkerId,
         transition::{Completion, NewItem, NewJob},
     },
     store::{Reserve, Store},
@@ -90,6 +90,7 @@ pub(crate) fn new_job(items: usize) -> NewJob {
         options: vec![("model".to_owned(), "inflate".to_owned())],
         formats: vec!["glb".to_owned()],
         fingerprint: None,
+        about: About::default(),
         items: (1..=items).map(item).collect(),
     }
 }

@@ -6,12 +6,14 @@
 
 pub mod link;
 pub mod rate;
+mod tally;
 mod token;
 
 use serde::{Deserialize, Serialize};
 
 use crate::job::{Owner, Timestamp};
 
+pub use tally::Tally;
 pub use token::{KeyId, Token};
 
 /// What a key opens.

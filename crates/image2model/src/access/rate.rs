@@ -77,6 +77,14 @@ impl Window {
         }
     }
 
+    #[must_use]
+    pub fn per_day(limit: u32) -> Self {
+        Self {
+            limit,
+            period: Duration::from_secs(86_400),
+        }
+    }
+
     /// Microseconds.
     #[must_use]
     pub fn period_us(self) -> i64 {
@@ -87,6 +95,14 @@ impl Window {
     #[must_use]
     pub fn each_us(self) -> i64 {
         self.period_us() / i64::from(self.limit.max(1))
+    }
+
+    /// Until `count` more would be let through, of a window that is whole again after `whole_in`; for more than the limit
+    /// as for the limit.
+    #[must_use]
+    pub fn fits_in(self, count: u32, whole_in: Duration) -> Duration {
+        let room = self.each_us() * i64::from(self.limit.saturating_sub(count));
+        whole_in.saturating_sub(micros(room))
     }
 
     fn standing(self, whole: i64, now: i64) -> Standing {
@@ -102,11 +118,14 @@ impl Window {
     }
 }
 
-/// Lets one through if every window does, and counts it in all of them or in none. `whole` are the times at which each
-/// window is whole again, which change with it.
+/// Lets `count` through if every window does, and counts them in all windows or in none; no count at all only reads.
+/// `whole` are the times at which each window is whole again, which change with it.
 #[must_use]
-pub fn admit(windows: &[Window], whole: &mut [i64], now: i64) -> bool {
-    let next = |window: &Window, whole: i64| whole.max(now) + window.each_us();
+pub fn admit(windows: &[Window], whole: &mut [i64], count: u32, now: i64) -> bool {
+    let next = |window: &Window, whole: i64| {
+        let taken = window.each_us().saturating_mul(i64::from(count));
+        whole.max(now).saturating_add(taken)
+    };
     let fits = |(window, whole): (&Window, &mut i64)| {
         next(window, *whole) - now <= window.each_us() * i64::from(window.limit)
     };
@@ -136,15 +155,17 @@ mod tests {
         let windows = [Window::per_minute(60)];
         let mut whole = [0];
         let at = 1_000 * SECOND;
-        let through = (0..180).filter(|_| admit(&windows, &mut whole, at)).count();
+        let through = (0..180)
+            .filter(|_| admit(&windows, &mut whole, 1, at))
+            .count();
         assert_eq!(through, 60);
         let full = Admission::read(&windows, false, &whole, at);
         assert_eq!(full.next_in(), Duration::from_secs(1));
         assert_eq!(full.standings[0].remaining, 0);
         assert_eq!(full.standings[0].whole_in, Duration::from_secs(60));
-        assert!(!admit(&windows, &mut whole, at + SECOND - 1));
-        assert!(admit(&windows, &mut whole, at + SECOND));
-        assert!(!admit(&windows, &mut whole, at + SECOND));
+        assert!(!admit(&windows, &mut whole, 1, at + SECOND - 1));
+        assert!(admit(&windows, &mut whole, 1, at + SECOND));
+        assert!(!admit(&windows, &mut whole, 1, at + SECOND));
     }
 
     #[test]
@@ -152,11 +173,29 @@ mod tests {
         let windows = [Window::per_minute(2), Window::per_hour(100)];
         let mut whole = [0, 0];
         for _ in 0..50 {
-            let _ = admit(&windows, &mut whole, SECOND);
+            let _ = admit(&windows, &mut whole, 1, SECOND);
         }
         let read = Admission::read(&windows, false, &whole, SECOND);
         assert_eq!(read.standings[1].remaining, 98);
         assert_eq!(read.tightest().unwrap().window, windows[0]);
+    }
+
+    #[test]
+    fn several_go_through_together_or_not_at_all() {
+        let windows = [Window::per_minute(10)];
+        let mut whole = [0];
+        assert!(admit(&windows, &mut whole, 7, SECOND));
+        assert!(!admit(&windows, &mut whole, 4, SECOND));
+        let read = Admission::read(&windows, false, &whole, SECOND);
+        assert_eq!(read.standings[0].remaining, 3);
+        let wait = windows[0].fits_in(4, read.standings[0].whole_in);
+        assert_eq!(wait, Duration::from_secs(6));
+        assert!(admit(&windows, &mut whole, 0, SECOND));
+        assert_eq!(
+            Admission::read(&windows, true, &whole, SECOND).standings,
+            read.standings
+        );
+        assert!(admit(&windows, &mut whole, 4, 7 * SECOND));
     }
 
     proptest! {
@@ -170,7 +209,7 @@ mod tests {
             let began = now;
             for step in steps {
                 now += step;
-                through += i64::from(admit(&windows, &mut whole, now));
+                through += i64::from(admit(&windows, &mut whole, 1, now));
                 let most = i64::from(limit) + (now - began) / windows[0].each_us() + 1;
                 prop_assert!(through <= most, "{through} of {most}");
             }

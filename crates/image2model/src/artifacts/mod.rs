@@ -12,6 +12,7 @@
 //! multipart upload is answered; the parts of a killed writer go by a rule of the bucket.
 
 mod bucket;
+mod copying;
 mod place;
 mod staging;
 mod upload;
@@ -30,12 +31,17 @@ use object_store::{
     path::Path as Location,
 };
 
+use uuid::Uuid;
+
 use crate::job::{ItemId, JobId};
 
 use place::Place;
 pub use upload::Upload;
 
-/// Where a file lies: `uploads/<job>/<nonce>/<n>` or `jobs/<job>/<n>/<attempt>/<name>`.
+/// Below which exports lie.
+const EXPORTS: &str = "exports";
+
+/// Where a file lies: `uploads/<job>/<nonce>/<n>`, `jobs/<job>/<n>/<attempt>/<name>` or `exports/<id>/<name>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArtifactKey(String);
 
@@ -54,6 +60,12 @@ impl ArtifactKey {
             item.job(),
             item.number()
         ))
+    }
+
+    /// A file that was made for an administrator and belongs to no job.
+    #[must_use]
+    pub fn export(id: Uuid, name: &str) -> Self {
+        Self(format!("{EXPORTS}/{id}/{name}"))
     }
 
     /// A key as a record holds it.
@@ -273,7 +285,19 @@ impl Artifacts {
 
     /// Everything that is stored, for the collection of orphans.
     pub fn list(&self) -> BoxStream<'static, Result<Listed, ArtifactError>> {
-        let listed = self.store.list(None).map_ok(|meta| Listed {
+        self.list_below(None)
+    }
+
+    /// All exports.
+    pub fn exports(&self) -> BoxStream<'static, Result<Listed, ArtifactError>> {
+        self.list_below(Some(&EXPORTS.into()))
+    }
+
+    fn list_below(
+        &self,
+        folder: Option<&Location>,
+    ) -> BoxStream<'static, Result<Listed, ArtifactError>> {
+        let listed = self.store.list(folder).map_ok(|meta| Listed {
             key: ArtifactKey(meta.location.into()),
             size: meta.size,
             modified_ms: meta.last_modified.timestamp_millis(),

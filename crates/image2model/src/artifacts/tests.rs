@@ -6,7 +6,7 @@ mod s3;
 use std::{
     fs, io,
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use bytes::Bytes;
@@ -71,6 +71,7 @@ on_both!(
     an_aborted_upload_and_a_deletion_leave_nothing,
     what_is_not_there_is_told,
     many_files_are_listed_and_deleted,
+    a_copy_is_a_file_of_its_own,
 );
 
 fn signed(server: &S3Server) -> AmazonS3Builder {
@@ -142,6 +143,37 @@ async fn a_key_is_written_once(Fixture { artifacts, .. }: Fixture) {
         Err(ArtifactError::Exists)
     ));
     assert_eq!(artifacts.get(&key).await.unwrap(), "first");
+}
+
+async fn a_copy_is_a_file_of_its_own(Fixture { artifacts, kept }: Fixture) {
+    let (first, copy) = (key(1), key(2));
+    let bytes = content(bucket::PART + 7);
+    artifacts.put(&first, bytes.clone()).await.unwrap();
+    artifacts.copy(&first, &copy).await.unwrap();
+    artifacts.delete(&first).await.unwrap();
+    assert_eq!(artifacts.get(&copy).await.unwrap(), bytes);
+    artifacts.delete(&copy).await.unwrap();
+    let gone = artifacts.copy(&first, &copy).await;
+    assert!(matches!(gone, Err(ArtifactError::NotFound)), "{gone:?}");
+    assert!(!artifacts.exists(&copy).await.unwrap());
+    assert_eq!(kept(), Vec::<PathBuf>::new());
+}
+
+/// What is old and in no record yet would be collected.
+#[tokio::test]
+async fn a_copy_in_a_folder_is_as_young_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let artifacts = Artifacts::local(dir.path()).unwrap();
+    let (first, copy) = (key(1), key(2));
+    artifacts.put(&first, content(9)).await.unwrap();
+    let old = fs::File::options()
+        .write(true)
+        .open(dir.path().join(first.as_str()));
+    old.unwrap().set_modified(SystemTime::UNIX_EPOCH).unwrap();
+    artifacts.copy(&first, &copy).await.unwrap();
+    let listed: Vec<_> = artifacts.list().try_collect().await.unwrap();
+    let young = listed.iter().find(|file| file.key == copy).unwrap();
+    assert!(young.modified_ms > 0, "{listed:?}");
 }
 
 /// In a bucket it is the server that promises this, and the one of these tests does not.

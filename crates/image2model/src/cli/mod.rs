@@ -2,6 +2,7 @@
 
 mod config;
 mod convert;
+mod dead;
 mod keys;
 mod output;
 mod roles;
@@ -58,6 +59,9 @@ enum Command {
     /// Make, list and revoke the keys that callers show
     #[command(subcommand)]
     Keys(keys::Command),
+    /// See work that was given up, and take it up again
+    #[command(subcommand)]
+    Dead(dead::Command),
     /// Look after the store of jobs
     #[command(subcommand)]
     Store(store::Command),
@@ -115,6 +119,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Worker(args) => roles::run(Role::Worker, settings(args.flags())?),
         Command::Scheduler(args) => roles::run(Role::Scheduler, settings(args.flags())?),
         Command::Keys(command) => keys::run(command, &settings(Vec::new())?.config),
+        Command::Dead(command) => dead::run(command, &settings(Vec::new())?.config),
         Command::Store(command) => store::run(command, &settings(Vec::new())?.config),
         Command::Config { defaults, json } => {
             let loaded: Loaded = if defaults {

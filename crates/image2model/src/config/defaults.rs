@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::{
     ArtifactSettings, CompatSettings, Config, HttpSettings, Isolation, Keep, KeySettings,
-    LimitSettings, LogSettings, Maker, Memory, Pool, Pools, ResultSettings, RetrySettings,
-    StoreSettings, StreamSettings, UploadSettings, WorkerSettings,
+    LimitSettings, LogSettings, Maker, Memory, Pool, Pools, QuotaSettings, ResultSettings,
+    RetrySettings, StoreSettings, StreamSettings, UploadSettings, WorkerSettings,
 };
 use crate::job::Queue;
 
@@ -25,6 +25,7 @@ impl Default for Config {
             http: HttpSettings::default(),
             keys: KeySettings::default(),
             limits: LimitSettings::default(),
+            quotas: QuotaSettings::default(),
             compat: CompatSettings::default(),
             log: LogSettings::default(),
         }
@@ -72,6 +73,7 @@ impl Default for Pools {
             model_generation: pool(8, 100, 2),
             maintenance: pool(2, 1000, 4),
             priority: pool(4, 100, 1),
+            max_depth: 10_000,
         }
     }
 }
@@ -113,6 +115,7 @@ impl Default for UploadSettings {
             timeout: 1800,
             idle_timeout: 30,
             min_rate: 1024,
+            max_running: 256,
         }
     }
 }
@@ -150,6 +153,10 @@ impl Default for LogSettings {
         Self {
             level: "info".to_owned(),
             format: "text".to_owned(),
+            files: true,
+            max_file_bytes: 10_000_000,
+            keep_files: 20,
+            keep_days: 30,
         }
     }
 }

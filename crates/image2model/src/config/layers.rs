@@ -12,14 +12,21 @@ use super::Config;
 const DEFAULT_FILE: &str = "image2model.yaml";
 const PREFIX: &str = "IMAGE2MODEL_";
 /// Names of the service that this one replaces; our own name for the same setting wins over them.
-const OLD_NAMES: [(&str, &str); 6] = [
+const OLD_NAMES: [(&str, &str); 8] = [
     ("API_KEY", "keys.user"),
     ("ADMIN_API_KEY", "keys.admin"),
     ("REDIS_URL", "store.url"),
     ("RATE_LIMIT_PER_MINUTE", "limits.per_minute"),
     ("RATE_LIMIT_PER_HOUR", "limits.per_hour"),
     ("BACKEND_CORS_ORIGINS", "http.origins"),
+    // Folders: uploads and results lie in one here, and where both are named, in that of the results.
+    ("UPLOAD_DIR", ARTIFACTS),
+    ("OUTPUT_DIR", ARTIFACTS),
 ];
+/// Its old names are given a folder.
+const ARTIFACTS: &str = "artifacts.url";
+/// Names of the old service that mean nothing here.
+const UNUSED_NAMES: [&str; 2] = ["ENVIRONMENT", "FAL_API_KEY"];
 
 /// The effective configuration and where each value came from.
 #[derive(Debug, Clone)]
@@ -27,6 +34,8 @@ pub struct Loaded {
     pub config: Config,
     /// By dotted key, every leaf.
     pub values: BTreeMap<String, (Value, Origin)>,
+    /// Names of the old service in the environment that mean nothing here.
+    pub unused: Vec<&'static str>,
 }
 
 impl Loaded {
@@ -88,7 +97,7 @@ impl Sources {
         // Other variables may hold anything, so only names that are ours must be readable text.
         let environment = std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value)))
-            .filter(|(name, _)| name.starts_with(PREFIX) || old_name(name).is_some())
+            .filter(|(name, _)| name.starts_with(PREFIX) || is_old(name))
             .map(|(name, value)| (name, value.to_string_lossy().into_owned()))
             .collect();
         Self {
@@ -116,23 +125,26 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
             set(&mut values, &key, value.clone(), origin.clone())
         })?;
     }
-    let (old, own): (Vec<_>, Vec<_>) = sources
-        .environment
-        .iter()
-        .partition(|(name, _)| old_name(name).is_some());
-    for (name, text) in old
-        .into_iter()
-        .filter(|(_, text)| !text.is_empty())
-        .chain(own)
-    {
-        let key = old_name(name).map_or_else(
-            || {
-                name.trim_start_matches(PREFIX)
-                    .replace("__", ".")
-                    .to_lowercase()
-            },
-            str::to_owned,
-        );
+    let given = |name: &str| {
+        let mut all = sources.environment.iter();
+        all.find(|(known, text)| known == name && !text.is_empty())
+    };
+    for (name, key) in OLD_NAMES {
+        if let Some((_, text)) = given(name) {
+            let origin = Origin::Environment(name.to_owned());
+            let text = if key == ARTIFACTS {
+                address_of(name, text)?
+            } else {
+                text.clone()
+            };
+            set_text(&mut values, key, &text, origin)?;
+        }
+    }
+    for (name, text) in &sources.environment {
+        let Some(key) = name.strip_prefix(PREFIX) else {
+            continue;
+        };
+        let key = key.replace("__", ".").to_lowercase();
         set_text(&mut values, &key, text, Origin::Environment(name.clone()))?;
     }
     for flag in &sources.flags {
@@ -142,13 +154,31 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigError> {
     config
         .validate()
         .map_err(|(key, rule)| refusal(&values, key, rule))?;
-    Ok(Loaded { config, values })
+    let unused = UNUSED_NAMES
+        .into_iter()
+        .filter(|name| given(name).is_some());
+    Ok(Loaded {
+        config,
+        values,
+        unused: unused.collect(),
+    })
 }
 
-/// The setting that an old name stands for.
-fn old_name(name: &str) -> Option<&'static str> {
-    let (_, key) = OLD_NAMES.iter().find(|(old, _)| *old == name)?;
-    Some(key)
+/// Whether the old service knew this name.
+fn is_old(name: &str) -> bool {
+    OLD_NAMES.iter().any(|(old, _)| *old == name) || UNUSED_NAMES.contains(&name)
+}
+
+/// The address of a folder.
+fn address_of(name: &str, folder: &str) -> Result<String, ConfigError> {
+    let refused = || {
+        ConfigError(format!(
+            "{name} is {folder:?}, which is no folder of this machine"
+        ))
+    };
+    let whole = std::path::absolute(folder).map_err(|_| refused())?;
+    let address = url::Url::from_file_path(whole).map_err(|()| refused())?;
+    Ok(address.into())
 }
 
 fn defaults() -> Result<Values, ConfigError> {
@@ -379,11 +409,9 @@ mod tests {
             file("workers: {priority: {concurrency: 0}}"),
             "workers.priority.concurrency is 0 (file FILE); it must be from 1 to 1024"
         );
-        assert!(
-            file("log: {colour: red}").starts_with(
-                "there is no setting log.colour (file FILE); known here: format, level"
-            )
-        );
+        assert!(file("log: {colour: red}").starts_with(
+            "there is no setting log.colour (file FILE); known here: files, format, keep_days"
+        ));
         assert!(file("- a\n- b").contains("must hold `key: value` lines"));
         assert!(file("a: [").contains("is no YAML"));
         let environment = with_environment("IMAGE2MODEL_WORKER__MEMORY", "lots").unwrap_err();
@@ -410,5 +438,30 @@ mod tests {
             with_file("# nothing yet\n\n").unwrap().config,
             Config::default()
         );
+    }
+
+    #[test]
+    fn the_old_folders_are_where_files_lie_and_other_old_names_are_told() {
+        let environment = [
+            ("OUTPUT_DIR", "/srv/results"),
+            ("UPLOAD_DIR", "/srv/uploads"),
+            ("FAL_API_KEY", "secret"),
+            ("ENVIRONMENT", ""),
+        ];
+        let environment = environment.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        let mut sources = Sources {
+            environment: environment.to_vec(),
+            ..Sources::default()
+        };
+        let loaded = load(&sources).unwrap();
+        assert_eq!(loaded.config.artifacts.url, "file:///srv/results");
+        assert_eq!(loaded.unused, ["FAL_API_KEY"]);
+        sources.environment.remove(0);
+        let loaded = load(&sources).unwrap();
+        assert_eq!(loaded.config.artifacts.url, "file:///srv/uploads");
+        let own = "IMAGE2MODEL_ARTIFACTS__URL".to_owned();
+        sources.environment.push((own, "s3://models".to_owned()));
+        let loaded = load(&sources).unwrap();
+        assert_eq!(loaded.config.artifacts.url, "s3://models");
     }
 }

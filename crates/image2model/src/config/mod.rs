@@ -10,6 +10,7 @@ mod isolation;
 mod layers;
 mod network;
 mod quantity;
+mod quota;
 mod rules;
 
 use std::{path::PathBuf, time::Duration};
@@ -19,6 +20,7 @@ pub use isolation::Isolation;
 pub use layers::{ConfigError, Flag, Loaded, Origin, Sources, load};
 pub use network::Network;
 pub use quantity::{Keep, Memory};
+pub use quota::QuotaSettings;
 
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +46,7 @@ pub struct Config {
     pub http: HttpSettings,
     pub keys: KeySettings,
     pub limits: LimitSettings,
+    pub quotas: QuotaSettings,
     pub compat: CompatSettings,
     pub log: LogSettings,
 }
@@ -85,6 +88,8 @@ pub struct Pools {
     pub model_generation: Pool,
     pub maintenance: Pool,
     pub priority: Pool,
+    /// Images that wait in one queue before further work is refused (503); 0 for any number.
+    pub max_depth: u64,
 }
 
 /// One queue's pool.
@@ -168,6 +173,8 @@ pub struct UploadSettings {
     pub idle_timeout: u64,
     /// Bytes a second that must come, on the average of ten seconds; 0 for any.
     pub min_rate: u64,
+    /// Uploads that one process receives at once; one more is refused (503).
+    pub max_running: usize,
 }
 
 /// How long ended jobs stay.
@@ -270,6 +277,13 @@ pub struct LogSettings {
     pub level: String,
     /// `text` or `json`.
     pub format: String,
+    /// Whether `serve` keeps log files in the data directory, too.
+    pub files: bool,
+    /// Bytes after which such a file is put aside; each day ends one as well.
+    pub max_file_bytes: u64,
+    /// Files of one type that are kept when they have been put aside, and for how many days.
+    pub keep_files: usize,
+    pub keep_days: u32,
 }
 
 impl Pools {

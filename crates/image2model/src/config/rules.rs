@@ -142,6 +142,11 @@ impl Config {
                 "from 0 to 1073741824 bytes a second",
             ),
             (
+                "upload.max_running",
+                (1..=65_536).contains(&self.upload.max_running),
+                "from 1 to 65536",
+            ),
+            (
                 "http.tls_key",
                 self.http.tls_key.as_os_str().is_empty()
                     == self.http.tls_cert.as_os_str().is_empty(),
@@ -176,6 +181,21 @@ impl Config {
                 "stream.heartbeat",
                 (1..=3600).contains(&self.stream.heartbeat),
                 "from 1 to 3600 seconds",
+            ),
+            (
+                "log.max_file_bytes",
+                (1024..=1 << 30).contains(&self.log.max_file_bytes),
+                "from 1024 to 1073741824 bytes",
+            ),
+            (
+                "log.keep_files",
+                (1..=10_000).contains(&self.log.keep_files),
+                "from 1 to 10000",
+            ),
+            (
+                "log.keep_days",
+                (1..=3650).contains(&self.log.keep_days),
+                "from 1 to 3650 days",
             ),
             (
                 "log.format",

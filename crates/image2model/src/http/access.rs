@@ -163,7 +163,7 @@ mod tests {
         artifacts::Artifacts,
         capacity::{disk::Space, metrics::unrecorded},
         clock::SystemClock,
-        config::{Config, KeySettings},
+        config::{Config, KeySettings, LogSettings},
         http::routes::Routes,
         job::RetryPolicy,
         service::Parts,
@@ -200,9 +200,10 @@ mod tests {
             store: embedded::open(home, clock.clone(), RetryPolicy::default()).unwrap(),
             artifacts: Artifacts::local(&home.join("artifacts")).unwrap(),
             config: Arc::new(config),
-            clock,
+            clock: clock.clone(),
             metrics: unrecorded(),
             space: Arc::new(Space::of),
+            logs: crate::logs::Logs::nowhere(&LogSettings::default(), clock.clone()),
         };
         let service = Service::start(parts, TaskTracker::new(), CancellationToken::new());
         let routes = Routes::new(&service)

@@ -21,7 +21,9 @@ pub(super) enum Code {
     UnsupportedMediaType,
     Invalid,
     KeyReused,
+    Removed,
     RateLimited,
+    OverQuota,
     Refused,
     Internal,
     Unavailable,
@@ -31,7 +33,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 18] = [
+    const ALL: [Self; 20] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -43,7 +45,9 @@ impl Code {
         Self::UnsupportedMediaType,
         Self::Invalid,
         Self::KeyReused,
+        Self::Removed,
         Self::RateLimited,
+        Self::OverQuota,
         Self::Refused,
         Self::Internal,
         Self::Unavailable,
@@ -62,6 +66,7 @@ impl Code {
             405 => Self::MethodNotAllowed,
             408 => Self::TooLate,
             409 => Self::Conflict,
+            410 => Self::Removed,
             413 => Self::TooLarge,
             415 => Self::UnsupportedMediaType,
             422 => Self::Invalid,
@@ -131,10 +136,20 @@ impl Code {
                 "The `Idempotency-Key` was used for a request with other content.",
                 "Use a new key for each new request.",
             ),
+            Self::Removed => (
+                "410",
+                "The job that this `Idempotency-Key` made has been removed.",
+                "Use a new key to make it again.",
+            ),
             Self::RateLimited => (
                 "429",
                 "There were too many requests.",
                 "Wait for the seconds that `Retry-After` names.",
+            ),
+            Self::OverQuota => (
+                "429",
+                "The key's owner has or asks for more than its quota, which `message` names.",
+                "Wait until something has ended or is removed; `GET /api/v1/usage` tells how it stands.",
             ),
             Self::Refused => (
                 "other 4xx",

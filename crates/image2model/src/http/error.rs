@@ -18,6 +18,7 @@ use crate::service::ServiceError;
 
 use super::{
     code::{Code, error_code},
+    limits,
     pace::Late,
     plain, render,
 };
@@ -84,6 +85,11 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, message)
     }
 
+    /// For what has been logged and is nobody's fault outside.
+    pub(super) fn internal() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
+    }
+
     pub(super) fn not_found(what: &str) -> Self {
         Self::new(StatusCode::NOT_FOUND, format!("There is no such {what}."))
     }
@@ -119,7 +125,7 @@ impl Problem {
         self
     }
 
-    fn retry_after(self, seconds: u32) -> Self {
+    pub(super) fn retry_after(self, seconds: u32) -> Self {
         self.with_header(header::RETRY_AFTER, HeaderValue::from(seconds))
     }
 
@@ -182,7 +188,22 @@ impl From<ServiceError> for Problem {
                 "key_reused",
             )
             .with_code(Code::KeyReused),
+            ServiceError::Removed(job) => Self::new(
+                StatusCode::GONE,
+                format!(
+                    "The job {job} that this Idempotency-Key made has been removed; another key makes a new one."
+                ),
+            )
+            .with_details(json!({"job_id": job})),
             ServiceError::Conflict(why) => Self::new(StatusCode::CONFLICT, why),
+            ServiceError::OverQuota { message, after } => {
+                let problem =
+                    Self::new(StatusCode::TOO_MANY_REQUESTS, message).with_code(Code::OverQuota);
+                match after.map(limits::seconds) {
+                    Some(wait) => problem.retry_after(u32::try_from(wait).unwrap_or(u32::MAX)),
+                    None => problem,
+                }
+            }
             ServiceError::NotYet(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
                 .with_code(Code::NotYet)
                 .retry_after(5),

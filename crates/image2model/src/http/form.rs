@@ -12,12 +12,12 @@ use serde_json::json;
 
 use crate::{
     config::UploadSettings,
-    job::Priority,
+    job::{About, Priority},
     provider::{ModelRequest, RequestError},
     service::{Receiving, Submission},
 };
 
-use super::{caller::shortened, error::Problem, pace::Late};
+use super::{caller::shortened, error::Problem, pace::Late, words};
 
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Options of one request; far more than any model has.
@@ -71,6 +71,7 @@ impl Intake {
 pub(super) struct Asked {
     pub(super) request: ModelRequest,
     pub(super) priority: Priority,
+    pub(super) about: About,
 }
 
 impl Asked {
@@ -93,6 +94,7 @@ struct Form<'a> {
     submission: &'a mut Submission,
     options: Vec<(String, String)>,
     formats: Vec<String>,
+    labels: Vec<String>,
     /// A part for files was there, even if no file was chosen.
     has_files: bool,
     images: usize,
@@ -129,6 +131,7 @@ pub(super) async fn read(
         submission,
         options: Vec::new(),
         formats: Vec::new(),
+        labels: Vec::new(),
         has_files: false,
         images: 0,
         refused: Vec::new(),
@@ -217,7 +220,7 @@ impl Form<'_> {
     }
 
     async fn option(&mut self, name: String, mut field: Field<'_>) -> Result<(), Problem> {
-        if self.options.len() + self.formats.len() >= MOST_FIELDS {
+        if self.options.len() + self.formats.len() + self.labels.len() >= MOST_FIELDS {
             return Err(Problem::field(
                 &shortened(&name),
                 format!("There are more than {MOST_FIELDS} options."),
@@ -227,11 +230,12 @@ impl Form<'_> {
         let mut value = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(|e| self.broken(&e))? {
             value.extend_from_slice(&chunk);
-            if value.len() > LONGEST_VALUE || name.len() > LONGEST_VALUE {
+            let longest = words::longest(&name).unwrap_or(LONGEST_VALUE);
+            if value.len() > longest || name.len() > LONGEST_VALUE {
                 return Err(Problem::field(
                     &shortened(&name),
                     format!(
-                        "{:?} is over the limit of {LONGEST_VALUE} bytes.",
+                        "{:?} is over the limit of {longest} bytes.",
                         shortened(&name)
                     ),
                     "too_long",
@@ -251,6 +255,8 @@ impl Form<'_> {
         }
         if name == "format" {
             self.formats.push(value);
+        } else if let Some(labels) = words::labels(&name, &value)? {
+            self.labels.extend(labels);
         } else if self.options.iter().any(|(known, _)| *known == name) {
             let message = format!("{:?} is given twice.", shortened(&name));
             return Err(Problem::field(&shortened(&name), message, "repeated"));
@@ -286,7 +292,7 @@ impl Form<'_> {
         if self.submission.is_empty() {
             return Err(Problem::bad_request("No files were given."));
         }
-        ask(self.intake, self.options, &self.formats)
+        ask(self.intake, self.options, &self.formats, self.labels)
     }
 
     fn too_many(&self) -> Problem {
@@ -375,6 +381,7 @@ fn ask(
     intake: Intake,
     mut options: Vec<(String, String)>,
     formats: &[String],
+    labels: Vec<String>,
 ) -> Result<Asked, Problem> {
     let mut take = |name: &str| {
         let place = options.iter().position(|(known, _)| known == name)?;
@@ -394,12 +401,17 @@ fn ask(
             return Err(Problem::field("priority", message, "value_error"));
         }
     };
+    let about = words::about(labels, take("reference"))?;
     let request = match intake {
         Intake::Pictures => ModelRequest::parse(model.as_deref(), &options, formats),
         Intake::Meshes => ModelRequest::parse_conversion(&options, formats),
     };
     let request = request.map_err(|error| refused_option(&error, &options))?;
-    Ok(Asked { request, priority })
+    Ok(Asked {
+        request,
+        priority,
+        about,
+    })
 }
 
 fn refused_option(error: &RequestError, options: &[(String, String)]) -> Problem {

@@ -13,7 +13,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 
 use crate::{config::HttpSettings, service::Service};
 
-use super::{caller::shortened, error::Problem};
+use super::{caller::shortened, error::Problem, limits};
 
 /// Refuses a `Host` that is neither an IP address, `localhost` nor configured, and an `Origin` that is neither this
 /// server's own nor configured.
@@ -55,7 +55,12 @@ pub(super) fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
             header::HeaderName::from_static("idempotency-key"),
             header::HeaderName::from_static("last-event-id"),
         ])
-        .expose_headers([header::CONTENT_DISPOSITION, header::RETRY_AFTER]);
+        .expose_headers(
+            [header::CONTENT_DISPOSITION, header::RETRY_AFTER]
+                .into_iter()
+                .chain(limits::FIELDS)
+                .collect::<Vec<_>>(),
+        );
     Some(layer)
 }
 

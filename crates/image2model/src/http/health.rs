@@ -136,12 +136,14 @@ pub(super) async fn count(request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or("unmatched".to_owned(), |path| path.as_str().to_owned());
+    let path = request.uri().path().to_owned();
     let response = next.run(request).await;
     let status = response.status().as_u16();
     let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "OPTIONS");
     let label = if known { method.as_str() } else { "other" };
     capacity::metrics::request(label, &endpoint, status, began.elapsed());
-    tracing::debug!(%method, endpoint, status, took = ?began.elapsed(), "request");
+    let took_ms = began.elapsed().as_secs_f64() * 1000.0;
+    tracing::info!(target: "access", %method, endpoint, path, status, took_ms, "request");
     response
 }
 
@@ -196,7 +198,7 @@ pub(super) fn docs() -> Vec<Doc> {
     ]
 }
 
-fn word(health: Health) -> &'static str {
+pub(super) fn word(health: Health) -> &'static str {
     match health {
         Health::Healthy => "healthy",
         Health::Degraded => "degraded",

@@ -1,17 +1,17 @@
-//! Jobs as they are: one, a page of them, cancel.
+//! Jobs as they are: one, a page of them, cancel, delete.
 
 use axum::{
     Json,
     extract::{Path, Query, State},
-    http::StatusCode,
+    http::{Method, StatusCode},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
-    job::{JobId, Timestamp},
-    service::{Caller, Service},
+    job::{JobId, JobStatus, Timestamp},
+    service::{Caller, Filter, Service},
     store::Cursor,
 };
 
@@ -24,6 +24,13 @@ use super::{
 
 const PAGE: usize = 20;
 const LARGEST_PAGE: usize = 100;
+const STATUSES: [JobStatus; 5] = [
+    JobStatus::Queued,
+    JobStatus::Processing,
+    JobStatus::Completed,
+    JobStatus::Failed,
+    JobStatus::Cancelled,
+];
 
 /// `GET /jobs/{job_id}`
 pub(super) async fn one(
@@ -60,11 +67,25 @@ pub(super) async fn cancel(
     ))
 }
 
+/// `DELETE /jobs/{job_id}`: 204, or 202 while it has yet to end. Either way it answers 404 from now on.
+pub(super) async fn delete(
+    State(service): State<Service>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    Ok(match service.delete(&caller, job_id(&id)?).await? {
+        true => StatusCode::NO_CONTENT,
+        false => StatusCode::ACCEPTED,
+    })
+}
+
 #[derive(Deserialize)]
 pub(super) struct Which {
     limit: Option<String>,
     cursor: Option<String>,
     ids: Option<String>,
+    status: Option<String>,
+    label: Option<String>,
 }
 
 /// Jobs, newest first or in the order asked.
@@ -84,7 +105,7 @@ pub(super) enum Jobs {
     },
 }
 
-/// `GET /jobs?limit=&cursor=`, newest first, or `GET /jobs?ids=a,b` in the order asked.
+/// `GET /jobs?limit=&cursor=&status=&label=`, newest first, or `GET /jobs?ids=a,b` in the order asked.
 pub(super) async fn list(
     State(service): State<Service>,
     caller: Caller,
@@ -95,7 +116,11 @@ pub(super) async fn list(
     if let Some(ids) = which.ids {
         return several(&service, &caller, &ids).await;
     }
-    let page = service.list(&caller, after, limit).await?;
+    let wanted = Filter {
+        status: which.status.as_deref().map(status).transpose()?,
+        label: which.label,
+    };
+    let page = service.list(&caller, &wanted, after, limit).await?;
     Ok(Json(Jobs::Page {
         jobs: page.jobs.iter().map(render::job_head).collect(),
         next: page
@@ -132,7 +157,22 @@ async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<J
     Ok(Json(Jobs::Asked { jobs }))
 }
 
-fn limit(text: Option<&str>) -> Result<usize, Problem> {
+fn status(text: &str) -> Result<JobStatus, Problem> {
+    let mut known = STATUSES.into_iter();
+    known
+        .find(|status| render::job_status(*status) == text)
+        .ok_or_else(|| {
+            let message = format!(
+                "status is {:?}; it must be one of {}",
+                shortened(text),
+                STATUSES.map(render::job_status).join(", ")
+            );
+            Problem::field("status", message, "value_error")
+        })
+}
+
+/// Of a page: as asked, 1 to 100, or 20.
+pub(super) fn limit(text: Option<&str>) -> Result<usize, Problem> {
     let Some(text) = text else {
         return Ok(PAGE);
     };
@@ -162,18 +202,9 @@ fn cursor(text: &str) -> Result<Cursor, Problem> {
     })
 }
 
-pub(super) fn docs() -> Vec<Doc> {
-    let head = json!({
-        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        "status": "completed",
-        "created": "2026-01-02T03:04:05.678Z",
-        "ended": "2026-01-02T03:04:07.123Z",
-        "priority": "normal",
-        "labels": {},
-        "options": {"model": "inflate", "face_limit": "20000", "format": ["stl"]},
-        "total_files": 1,
-    });
-    let mut job = head.clone();
+/// A job as it may look.
+pub(super) fn example() -> Value {
+    let mut job = example_head();
     job["items"] = json!([{
         "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
         "filename": "cat.jpg",
@@ -190,6 +221,25 @@ pub(super) fn docs() -> Vec<Doc> {
         }],
     }]);
     job["stream_url"] = "/api/v1/status/tasks/0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00/stream".into();
+    job
+}
+
+fn example_head() -> Value {
+    json!({
+        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
+        "status": "completed",
+        "created": "2026-01-02T03:04:05.678Z",
+        "ended": "2026-01-02T03:04:07.123Z",
+        "priority": "normal",
+        "labels": ["shop"],
+        "reference": "order 17",
+        "options": {"model": "inflate", "face_limit": "20000", "format": ["stl"]},
+        "total_files": 1,
+    })
+}
+
+pub(super) fn docs() -> Vec<Doc> {
+    let (head, job) = (example_head(), example());
     let id = openapi::ID_PATTERN.trim_matches(['^', '$']);
     vec![
         Doc::get("/api/v1/jobs", "jobs", "list_jobs")
@@ -206,6 +256,16 @@ pub(super) fn docs() -> Vec<Doc> {
                 "cursor",
                 "`next` of the page before.",
                 json!({"type": "string", "pattern": format!("^[0-9]{{1,15}}_{}$", id.replace("{12}", "{10}00"))}),
+            ))
+            .asks(Parameter::query(
+                "status",
+                "Only jobs that stand so.",
+                json!({"type": "string", "enum": STATUSES.map(render::job_status)}),
+            ))
+            .asks(Parameter::query(
+                "label",
+                "Only jobs with this label.",
+                json!({"type": "string", "maxLength": 64}),
             ))
             .asks(Parameter::query(
                 "ids",
@@ -226,5 +286,12 @@ pub(super) fn docs() -> Vec<Doc> {
                 "What waits ends at once, what runs ends soon; an ended job stays as it is.",
             )
             .answers::<WholeJob>(202, "The job as it stands now.", job),
+        Doc::new(Method::DELETE, "/api/v1/jobs/{job_id}", "jobs", "delete_job")
+            .says(
+                "Delete a job",
+                "Cancels it, and removes it with all its files. From now on nobody finds it.",
+            )
+            .ends(202, "Something still works on it; it goes soon.")
+            .ends(204, "It goes."),
     ]
 }

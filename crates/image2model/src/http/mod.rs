@@ -7,15 +7,21 @@
 //! layer refuses is a [`error::Problem`], which [`error::finish`] writes out on the way back.
 
 mod access;
+mod admin;
 mod caller;
 mod code;
+mod dead;
 mod download;
 mod error;
 mod events;
+mod facts;
 mod form;
+mod generate;
 mod guard;
 mod health;
 mod jobs;
+mod limits;
+mod logs;
 mod models;
 mod openapi;
 mod pace;
@@ -23,11 +29,14 @@ mod page;
 mod plain;
 mod plain_upload;
 mod render;
+mod retry;
 mod routes;
 mod serve;
 mod status;
 mod stream;
 mod upload;
+mod usage;
+mod words;
 
 use std::sync::Arc;
 
@@ -47,7 +56,7 @@ use tower_http::{
 use crate::service::Service;
 
 use self::{
-    access::Access::{Form, Keyed, Linked, Open, Work},
+    access::Access::{Admin, Form, Keyed, Linked, Open, Work},
     form::Intake,
     openapi::Description,
     routes::Routes,
@@ -95,6 +104,8 @@ fn routes(service: &Service) -> Routes {
         .get("/models/available", Open, models::available)
         .route(Method::POST, "/models/convert", Work, convert)
         .get("/models/download/{job_id}", Linked, models::download)
+        .post("/models/generate", Work, generate::create)
+        .get("/models/job/{job_id}", Keyed, generate::standing)
         .get("/status/{task_id}", Keyed, status::task)
         .get("/status/tasks/{task_id}", Keyed, status::task)
         .get("/status/tasks/{task_id}/status", Keyed, status::task)
@@ -103,9 +114,35 @@ fn routes(service: &Service) -> Routes {
         .get("/download/{job_id}/all", Keyed, download::all)
         .get("/download/{job_id}/{filename}", Linked, download::file)
         .get("/download/direct/{filename}", Linked, download::direct)
+        .get("/usage", Keyed, usage::read)
         .get("/jobs", Keyed, jobs::list)
         .get("/jobs/{job_id}", Keyed, jobs::one)
+        .delete("/jobs/{job_id}", Keyed, jobs::delete)
         .post("/jobs/{job_id}/cancel", Keyed, jobs::cancel)
+        .post("/jobs/{job_id}/retry", Work, retry::create)
+        .get("/jobs/{job_id}/events", Keyed, facts::page)
+        .get("/admin/dead-letters", Admin, dead::list)
+        .post("/admin/dead-letters/{id}/requeue", Admin, dead::requeue)
+        .get("/debug/job/{job_id}", Admin, admin::debug_job)
+        .get("/admin/disk-usage", Admin, admin::disk_usage)
+        .post("/admin/cleanup", Admin, admin::cleanup)
+        .post("/admin/cleanup-job", Admin, admin::cleanup_job)
+        .get("/admin/list-files", Admin, admin::list_files)
+        .delete("/admin/delete-job/{job_id}", Admin, admin::delete_job)
+        .get("/admin/system-health", Admin, admin::system_health)
+        .get("/logs/statistics", Admin, logs::statistics)
+        .post("/logs/rotate", Admin, logs::rotate)
+        .delete("/logs/cleanup", Admin, logs::clean_up)
+        .get("/logs/analyze", Admin, logs::analyze)
+        .get("/logs/summary/daily", Admin, logs::daily)
+        .get("/logs/types", Admin, logs::types)
+        .post("/logs/export", Admin, logs::export)
+        .get(
+            "/logs/export/{export_id}/{export_name}",
+            Admin,
+            logs::exported,
+        )
+        .get("/logs/health", Admin, logs::health)
 }
 
 /// What whoever watches over a process asks for, of any role.

@@ -113,7 +113,15 @@ pub(super) struct JobHead {
     ended: Option<String>,
     priority: Priority,
     /// What the client told to find it by.
-    labels: BTreeMap<String, String>,
+    #[schemars(length(max = 16))]
+    labels: Vec<String>,
+    /// The client's own word for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reference: Option<String>,
+    /// The job whose failed files it makes anew.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(with = "Option<Id>")]
+    retry_of: Option<JobId>,
     /// Those it is made with, defaults included, each as text; `format` lists the formats besides GLB.
     options: BTreeMap<String, OptionValue>,
     /// How many images it has, 1 to 25.
@@ -216,7 +224,9 @@ pub(super) fn job_head(job: &Job) -> JobHead {
         created: time(job.created),
         ended: job.ended.map(time),
         priority: job.priority,
-        labels: BTreeMap::new(),
+        labels: job.about.labels.clone(),
+        reference: job.about.reference.clone(),
+        retry_of: job.about.retry_of,
         options,
         total_files: job.items.len(),
     }

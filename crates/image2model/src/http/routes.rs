@@ -10,7 +10,10 @@ use axum::{
 
 use crate::service::Service;
 
-use super::access::{self, Access};
+use super::{
+    access::{self, Access},
+    limits,
+};
 
 /// One line of the route table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,6 +63,15 @@ impl Routes {
         self.route(Method::POST, path, access, on(MethodFilter::POST, handler))
     }
 
+    pub(super) fn delete<H, T>(self, path: &str, access: Access, handler: H) -> Self
+    where
+        H: Handler<T, Service>,
+        T: 'static,
+    {
+        let handler = on(MethodFilter::DELETE, handler);
+        self.route(Method::DELETE, path, access, handler)
+    }
+
     /// For handlers with layers of their own.
     pub(super) fn route(
         mut self,
@@ -69,8 +81,11 @@ impl Routes {
         handler: MethodRouter<Service>,
     ) -> Self {
         let path = format!("{}{path}", self.prefix);
-        let asks = from_fn_with_state((self.service.clone(), access), access::check);
-        self.router = self.router.route(&path, handler.layer(asks));
+        let known = (self.service.clone(), access);
+        let asks = from_fn_with_state(known.clone(), access::check);
+        // Only who has passed that is counted.
+        let holds = from_fn_with_state(known, limits::hold);
+        self.router = self.router.route(&path, handler.layer(holds).layer(asks));
         self.table.push(Route {
             method,
             path,

@@ -28,7 +28,7 @@ use tokio::time::{Instant, Interval, Sleep};
 use crate::{
     capacity,
     job::{Fact, Job},
-    service::{Caller, Service, ServiceError, Subscription},
+    service::{Caller, Service, ServiceError, StreamPlace, Subscription},
     store::{News, Progress},
 };
 
@@ -83,7 +83,8 @@ pub(super) async fn open(
     if job.ended.is_some() && known >= job.last_fact() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    let mut reader = Reader::new(service, caller, news, &job, known, timeout);
+    let place = service.stream_place(&caller)?;
+    let mut reader = Reader::new(service, caller, news, &job, known, timeout, place);
     reader.catch_up_on(&job, &progress).await?;
     let unbuffered = [("x-accel-buffering", "no")];
     Ok((unbuffered, Sse::new(reader.into_stream())).into_response())
@@ -168,6 +169,7 @@ struct Reader {
     deadline: Pin<Box<Sleep>>,
     done: bool,
     _counted: Counted,
+    _place: StreamPlace,
 }
 
 /// Counts an open stream for as long as it is.
@@ -194,6 +196,7 @@ impl Reader {
         job: &Job,
         known: u32,
         timeout: Duration,
+        place: StreamPlace,
     ) -> Self {
         let period = Duration::from_secs(service.config.stream.heartbeat.max(1));
         let mut heartbeat = tokio::time::interval_at(Instant::now() + period, period);
@@ -212,6 +215,7 @@ impl Reader {
             deadline: Box::pin(tokio::time::sleep(timeout)),
             done: false,
             _counted: Counted::new(),
+            _place: place,
         }
     }
 

@@ -52,8 +52,13 @@ pub(super) async fn accept(
     intake: Intake,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
+    let place = service.upload_place()?;
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
-    let work = take_in(service.clone(), caller.clone(), key, multipart, intake);
+    let (of, by) = (service.clone(), caller.clone());
+    let work = async move {
+        let _place = place;
+        take_in(of, by, key, multipart, intake).await
+    };
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "taking in an upload failed");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
@@ -78,7 +83,9 @@ async fn take_in(
     let settings = &service.config.upload;
     let read = form::read(intake, settings, &mut submission, &mut multipart).await;
     match read.and_then(|asked| asked.allowed(may_hurry)) {
-        Ok(asked) => Ok(submission.submit(&asked.request, asked.priority).await?),
+        Ok(asked) => Ok(submission
+            .submit(&asked.request, asked.priority, asked.about)
+            .await?),
         Err(problem) => {
             submission.discard().await;
             hear_out(&mut multipart).await;
@@ -93,7 +100,11 @@ pub(super) async fn hear_out(multipart: &mut Multipart) {
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+/// What a client sends to repeat a request safely.
+///
+/// # Errors
+/// 400 for one that is empty, too long or of other characters.
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     let Some(value) = headers.get("idempotency-key") else {
         return Ok(None);
     };

@@ -6,6 +6,7 @@
 //! A client submits a [`Job`] of one to 25 [`Item`]s. Each item is one [`Task`] of work; further tasks do what
 //! is asked for beyond the items. [`transition`] holds the legal moves; each records its [`Fact`]s.
 
+mod about;
 mod fact;
 pub mod fair;
 mod id;
@@ -13,9 +14,12 @@ mod retry;
 mod task;
 pub mod transition;
 
+use std::time::Duration;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use about::{About, AboutError, MAX_LABEL, MAX_LABELS, MAX_REFERENCE};
 pub use fact::{Fact, FactKind};
 pub use id::{ItemId, JobId, MAX_ITEMS};
 pub use retry::RetryPolicy;
@@ -28,7 +32,7 @@ pub struct Timestamp(pub i64);
 impl Timestamp {
     /// This time plus a duration.
     #[must_use]
-    pub fn after(self, duration: std::time::Duration) -> Self {
+    pub fn after(self, duration: Duration) -> Self {
         Self(
             self.0
                 .saturating_add(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
@@ -37,7 +41,7 @@ impl Timestamp {
 
     /// This time less a duration.
     #[must_use]
-    pub fn before(self, duration: std::time::Duration) -> Self {
+    pub fn before(self, duration: Duration) -> Self {
         Self(
             self.0
                 .saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)),
@@ -125,6 +129,11 @@ pub struct Job {
     pub formats: Vec<String>,
     /// SHA-256 (hex) of what was submitted, to tell a repeat from another request under the same key.
     pub fingerprint: Option<String>,
+    #[serde(default, skip_serializing_if = "About::is_empty")]
+    pub about: About,
+    /// Its owner wants it gone: hidden from him, and removed once it has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
     pub items: Vec<Item>,
     pub facts: Vec<Fact>,
 }
@@ -173,7 +182,47 @@ pub struct FileRecord {
     pub created: Timestamp,
 }
 
+/// What one owner's jobs come to, or one job.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Holding {
+    /// Items that have not ended.
+    pub images: u64,
+    /// Sizes of uploads and produced files.
+    pub bytes: u64,
+}
+
+/// How long from a job's creation its idempotency key makes no second job, also once the job is removed.
+pub const KEY_KEPT: Duration = Duration::from_secs(86_400);
+
 impl Job {
+    /// What it adds to its owner's.
+    #[must_use]
+    pub fn holding(&self) -> Holding {
+        let unended = self.items.iter().filter(|item| !item.status.is_final());
+        let sizes = self.items.iter().flat_map(|item| {
+            std::iter::once(item.size).chain(item.files.iter().map(|file| file.size))
+        });
+        Holding {
+            images: unended.count() as u64,
+            bytes: sizes.fold(0, u64::saturating_add),
+        }
+    }
+
+    /// Whether there is somebody whose holding it counts in: without keys everybody is one owner.
+    #[must_use]
+    pub fn is_counted(&self) -> bool {
+        self.owner != Owner::open()
+    }
+
+    /// The fingerprint by which a repeat of this job is known when it is removed now, and until when: `None` where no
+    /// repeat is to find it, or no more.
+    #[must_use]
+    pub fn remembered(&self, now: Timestamp) -> Option<(&str, Timestamp)> {
+        let until = self.created.after(KEY_KEPT);
+        let fingerprint = self.fingerprint.as_deref()?;
+        (now < until).then_some((fingerprint, until))
+    }
+
     /// Queued until the first item starts, then processing until the last has ended.
     #[must_use]
     pub fn status(&self) -> JobStatus {
@@ -198,6 +247,13 @@ impl Job {
         } else {
             JobStatus::Processing
         }
+    }
+
+    /// When it ended, as its removal goes by: a deleted one has had its time, and comes before all others.
+    #[must_use]
+    pub fn kept_since(&self) -> Option<Timestamp> {
+        self.ended
+            .map(|ended| if self.deleted { Timestamp(0) } else { ended })
     }
 
     /// The item with that number.

@@ -1,14 +1,21 @@
 //! All that HTTP may call: submit, get, cancel, list, watch, read files, say how things stand.
 //!
-//! Owns the checks that hold whoever asks (ownership, room for uploads, the order upload → record) and nothing of
+//! Owns the checks that hold whoever asks (ownership, limits, room for uploads, the order upload → record) and nothing of
 //! status codes or JSON. Speaks to `store` and `artifacts`; never to workers.
 //!
 //! A submission streams its images to artifacts, then one transition of the store makes the job; its news comes
 //! back through one [`Feed`] that all readers of this process share.
 
+mod again;
+mod dead;
+mod fair_use;
 mod feed;
 mod files;
+mod generation;
+mod housekeeping;
 mod keyring;
+mod listing;
+mod logs;
 mod standing;
 mod submission;
 
@@ -27,14 +34,22 @@ use crate::{
     clock::Clock,
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
-    store::{Cursor, Page, Progress, Store, StoreError},
+    logs::Logs,
+    store::{Progress, Store, StoreError},
 };
 
+pub use dead::{DeadLetters, DeadPage, dead_name, dead_named};
+pub use fair_use::{StreamPlace, UploadPlace, Usage};
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
+pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
 pub use keyring::{Keyring, Signer, random};
+pub use listing::Filter;
+pub use logs::ExportFormat;
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
+
+use self::fair_use::FairUse;
 
 /// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -105,8 +120,16 @@ pub enum ServiceError {
     NotFound(&'static str),
     #[error("this Idempotency-Key was used for a request with other content")]
     KeyReused,
+    #[error("the job {0} of this Idempotency-Key was removed")]
+    Removed(JobId),
     #[error("{0}")]
     Conflict(String),
+    /// More than its owner may have; nothing to wait for where no time is known.
+    #[error("{message}")]
+    OverQuota {
+        message: String,
+        after: Option<Duration>,
+    },
     /// Asked for and on its way; ask again.
     #[error("{0}")]
     NotYet(String),
@@ -155,6 +178,7 @@ pub struct Parts {
     pub metrics: PrometheusHandle,
     /// `Space::of` outside tests.
     pub space: ReadSpace,
+    pub logs: Logs,
 }
 
 /// The service's operations over its parts.
@@ -166,6 +190,8 @@ pub struct Service {
     pub feed: Feed,
     pub keyring: Keyring,
     pub metrics: PrometheusHandle,
+    /// Of this process.
+    pub logs: Logs,
     /// Cancelled at shutdown: open streams end.
     pub shutdown: CancellationToken,
     clock: Arc<dyn Clock>,
@@ -173,6 +199,7 @@ pub struct Service {
     host: Host,
     tasks: TaskTracker,
     started: Timestamp,
+    fair: FairUse,
     failing_since: Arc<Mutex<Option<Timestamp>>>,
 }
 
@@ -188,11 +215,13 @@ impl Service {
         tasks.spawn(keyring.clone().keep_up(shutdown.clone()));
         Self {
             started: parts.clock.now(),
+            fair: FairUse::new(&parts.config),
             store: parts.store,
             artifacts: parts.artifacts,
             config: parts.config,
             clock: parts.clock,
             metrics: parts.metrics,
+            logs: parts.logs,
             space: parts.space,
             host: Host::default(),
             failing_since: Arc::default(),
@@ -219,13 +248,13 @@ impl Service {
     /// The caller's job.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`], also for somebody else's.
+    /// [`ServiceError::NotFound`], also for somebody else's and for one that was deleted.
     pub async fn job(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
         self.store
             .jobs
             .job(id)
             .await?
-            .filter(|job| job.owner == caller.owner)
+            .filter(|job| job.owner == caller.owner && !job.deleted)
             .ok_or(ServiceError::NotFound("job"))
     }
 
@@ -240,7 +269,7 @@ impl Service {
     ) -> Result<Vec<Option<Job>>, ServiceError> {
         let mut jobs = self.store.jobs.jobs(ids).await?;
         for job in &mut jobs {
-            job.take_if(|job| job.owner != caller.owner);
+            job.take_if(|job| job.owner != caller.owner || job.deleted);
         }
         Ok(jobs)
     }
@@ -264,19 +293,6 @@ impl Service {
         Ok((job, item))
     }
 
-    /// A page of the caller's jobs, newest first.
-    ///
-    /// # Errors
-    /// [`ServiceError::Unavailable`].
-    pub async fn list(
-        &self,
-        caller: &Caller,
-        after: Option<Cursor>,
-        limit: usize,
-    ) -> Result<Page, ServiceError> {
-        Ok(self.store.jobs.list(&caller.owner, after, limit).await?)
-    }
-
     /// Newest progress of a job's running items. To be read before the job: of an item that ends in between, the record
     /// then says so, where read after it there would be no progress and no end.
     ///
@@ -293,6 +309,16 @@ impl Service {
     pub async fn cancel(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
         self.job(caller, id).await?;
         Ok(self.store.jobs.cancel(id).await?)
+    }
+
+    /// Deletes a job and all its files: nobody sees it any more, and it goes as soon as nothing works on it. Says
+    /// whether it has ended.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`].
+    pub async fn delete(&self, caller: &Caller, id: JobId) -> Result<bool, ServiceError> {
+        self.job(caller, id).await?;
+        Ok(self.store.jobs.delete(id).await?.ended.is_some())
     }
 }
 

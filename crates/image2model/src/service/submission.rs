@@ -9,9 +9,9 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
-    artifacts::{ArtifactKey, Upload},
+    artifacts::{ArtifactKey, Artifacts, Upload},
     job::{
-        Job, JobId, Priority,
+        About, Job, JobId, Priority,
         transition::{NewItem, NewJob},
     },
     provider::ModelRequest,
@@ -51,7 +51,8 @@ impl Service {
     /// is by now.
     ///
     /// # Errors
-    /// [`ServiceError::Full`] when the disk has no room and nothing is old enough to be removed.
+    /// [`ServiceError::Full`] when the disk has no room and nothing is old enough to be removed;
+    /// [`ServiceError::OverQuota`] when the caller may have no further image.
     pub async fn begin(
         &self,
         caller: Caller,
@@ -59,6 +60,7 @@ impl Service {
     ) -> Result<Submission, ServiceError> {
         let job =
             idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        self.check_quotas(&caller, job, 1, 0).await?;
         self.admit(job).await?;
         Ok(Submission {
             service: self.clone(),
@@ -72,7 +74,7 @@ impl Service {
 
     /// Refuses a new job that there is no room for and none is coming. A known one needs no room beyond its
     /// repeat's images, which go as soon as they have been compared.
-    async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
+    pub(super) async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
         let Some(read) = self.watched_disk() else {
             return Ok(());
         };
@@ -140,12 +142,13 @@ impl Submission {
     /// Makes the job, or finds the one that this is a repeat of.
     ///
     /// # Errors
-    /// [`ServiceError::KeyReused`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
+    /// [`ServiceError::KeyReused`], [`ServiceError::Removed`], [`ServiceError::OverQuota`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
     /// again finds out whether it was accepted.
     pub async fn submit(
         self,
         request: &ModelRequest,
         priority: Priority,
+        about: About,
     ) -> Result<Job, ServiceError> {
         let options = request.to_stored();
         let formats: Vec<_> = request
@@ -155,7 +158,7 @@ impl Submission {
             .collect();
         let fingerprint = self
             .repeatable
-            .then(|| self.fingerprint(&options, &formats, priority));
+            .then(|| self.fingerprint(&options, &formats, priority, &about));
         let new = NewJob {
             id: self.job,
             owner: self.caller.owner.clone(),
@@ -164,14 +167,26 @@ impl Submission {
             options,
             formats,
             fingerprint,
+            about,
             items: self.stored.iter().map(|file| file.item.clone()).collect(),
         };
-        let created = match self.check_stored().await {
+        let (images, bytes) = self.size();
+        let allowed = async {
+            let service = &self.service;
+            service
+                .check_quotas(&self.caller, self.job, images, bytes)
+                .await?;
+            self.check_stored().await
+        };
+        let created = match allowed.await {
             Ok(()) => self.service.store.jobs.create_job(new).await,
-            Err(lost) => return self.given_up(lost).await,
+            Err(refused) => return self.given_up(refused).await,
         };
         match created {
-            Ok(Created::New(job)) => Ok(job),
+            Ok(Created::New(job)) => {
+                self.service.note_images(&self.caller, images).await;
+                Ok(job)
+            }
             Ok(Created::Existing(job)) => {
                 self.discard().await;
                 Ok(job)
@@ -179,8 +194,18 @@ impl Submission {
             // It may have been written for all that, and then the repeat finds it with these images; else they are
             // left to maintenance.
             Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
+            Err(StoreError::Removed) => {
+                let removed = ServiceError::Removed(self.job);
+                self.given_up(removed).await
+            }
             Err(error) => self.given_up(error.into()).await,
         }
+    }
+
+    /// Images and bytes.
+    fn size(&self) -> (u32, u64) {
+        let bytes = self.stored.iter().map(|file| file.item.size).sum();
+        (u32::try_from(self.stored.len()).unwrap_or(u32::MAX), bytes)
     }
 
     async fn given_up(self, error: ServiceError) -> Result<Job, ServiceError> {
@@ -188,18 +213,9 @@ impl Submission {
         Err(error)
     }
 
-    /// Nothing is accepted whose images are gone: no record named them so far, so a collection whose grace is
-    /// shorter than this request took may have had them.
     async fn check_stored(&self) -> Result<(), ServiceError> {
-        let there = self.stored.iter().map(|file| async {
-            let key = ArtifactKey::recorded(&file.item.upload);
-            if self.service.artifacts.exists(&key).await? {
-                return Ok(());
-            }
-            let lost = format!("{key} went before its job was made: artifacts.grace is too short");
-            Err(ServiceError::Unavailable(lost))
-        });
-        try_join_all(there).await.map(drop)
+        let keys = self.stored.iter().map(|file| file.item.upload.as_str());
+        all_there(&self.service.artifacts, keys).await
     }
 
     /// Deletes what was stored; what cannot be deleted now is left to maintenance.
@@ -212,12 +228,14 @@ impl Submission {
         }
     }
 
-    /// SHA-256 over options and each image's name and bytes; every text goes in with its length.
+    /// SHA-256 over options and each image's name and bytes, and what is told about the job, where that is anything;
+    /// every text goes in with its length.
     fn fingerprint(
         &self,
         options: &[(String, String)],
         formats: &[String],
         priority: Priority,
+        about: &About,
     ) -> String {
         let mut hash = Sha256::new();
         let mut text = |text: &str| {
@@ -241,11 +259,37 @@ impl Submission {
         for file in &self.stored {
             hash.update(file.digest);
         }
+        let mut told = |name: &str, value: &str| {
+            for text in [name, value] {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text);
+            }
+        };
+        about.labels.iter().for_each(|label| told("label", label));
+        if let Some(reference) = &about.reference {
+            told("reference", reference);
+        }
         hash.finalize()
             .iter()
             .map(|byte| format!("{byte:02x}"))
             .collect()
     }
+}
+
+/// Nothing is accepted whose images are gone: no record named them so far, so a collection whose grace is shorter than
+/// the request took may have had them.
+pub(super) async fn all_there(
+    artifacts: &Artifacts,
+    keys: impl Iterator<Item = &str>,
+) -> Result<(), ServiceError> {
+    let there = keys.map(|key| async move {
+        if artifacts.exists(&ArtifactKey::recorded(key)).await? {
+            return Ok(());
+        }
+        let lost = format!("{key} went before its job was made: artifacts.grace is too short");
+        Err(ServiceError::Unavailable(lost))
+    });
+    try_join_all(there).await.map(drop)
 }
 
 impl Receiving {

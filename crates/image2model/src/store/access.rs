@@ -9,7 +9,7 @@ use crate::{
         link::Secret,
         rate::{Admission, Window},
     },
-    job::Timestamp,
+    job::{Holding, Owner, Timestamp},
 };
 
 /// Secrets that are valid at a time.
@@ -50,6 +50,14 @@ pub trait Keys: Send + Sync {
 
 #[async_trait]
 pub trait Limits: Send + Sync {
-    /// Lets one more through under this name if all windows do, exactly over all processes.
-    async fn admit(&self, name: &str, windows: &[Window]) -> Result<Admission, StoreError>;
+    /// Lets `count` more through under this name if all windows do, exactly over all processes; none at all only reads.
+    async fn admit(
+        &self,
+        name: &str,
+        windows: &[Window],
+        count: u32,
+    ) -> Result<Admission, StoreError>;
+
+    /// What an owner has in the store, kept by each transition of its jobs; nothing is kept of [`Owner::open`].
+    async fn holding(&self, owner: &Owner) -> Result<Holding, StoreError>;
 }

@@ -20,8 +20,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 
 use crate::job::{
-    Fact, FileRecord, ItemId, Job, JobId, Lane, Lease, Owner, Queue, Task, TaskId, Timestamp,
-    WorkerId,
+    Fact, FileRecord, ItemId, Job, JobId, Lane, Lease, Owner, Queue, Task, TaskId, TaskState,
+    Timestamp, WorkerId,
     transition::{Completion, Failure, NewJob, Refused},
 };
 
@@ -47,6 +47,9 @@ pub enum StoreError {
     /// The same idempotency key came with different content.
     #[error("this idempotency key was used for a different request")]
     KeyReused,
+    /// The job that this idempotency key made was removed, and the key is not free yet.
+    #[error("the job of this idempotency key was removed")]
+    Removed,
     /// There is no such job or item.
     #[error("not found")]
     NotFound,
@@ -65,11 +68,24 @@ pub enum StoreError {
     Unavailable(String),
 }
 
+impl StoreError {
+    /// Why a submission makes no job in place of a removed one that is remembered by its fingerprint.
+    fn removed(new: &NewJob, fingerprint: &str) -> Self {
+        if new.fingerprint.as_deref() == Some(fingerprint) {
+            Self::Removed
+        } else {
+            Self::KeyReused
+        }
+    }
+}
+
 impl From<Refused> for StoreError {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::LeaseLost => Self::LeaseLost,
-            Refused::NoSuchItem => Self::NotFound,
+            Refused::KeyReused => Self::KeyReused,
+            Refused::Deleted => Self::Removed,
+            Refused::NoSuchItem | Refused::NotDead => Self::NotFound,
             other => Self::Conflict(other.to_string()),
         }
     }
@@ -166,6 +182,34 @@ pub struct Cursor {
     pub id: JobId,
 }
 
+impl Cursor {
+    /// A page that ends with this job.
+    #[must_use]
+    pub fn of(job: &Job) -> Self {
+        let (created, id) = (job.created, job.id);
+        Self { created, id }
+    }
+}
+
+/// Where a page of dead tasks ended: the last one's death and name.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Died {
+    pub at: Timestamp,
+    pub task: TaskId,
+}
+
+impl Died {
+    /// `None` for a task that is not dead.
+    #[must_use]
+    pub fn of(task: &Task) -> Option<Self> {
+        let TaskState::Dead { at, .. } = task.state else {
+            return None;
+        };
+        let task = task.id.clone();
+        Some(Self { at, task })
+    }
+}
+
 /// What one sweep did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Swept {
@@ -190,8 +234,9 @@ pub trait Jobs: Send + Sync {
     /// with the same owner and fingerprint.
     ///
     /// # Errors
-    /// [`StoreError::KeyReused`] when the id exists with another fingerprint; [`StoreError::Conflict`] when it has
-    /// no items or too many.
+    /// [`StoreError::KeyReused`] when the id exists with another fingerprint; [`StoreError::Removed`] when it existed
+    /// with this one, and was deleted or made less than [`KEY_KEPT`](crate::job::KEY_KEPT) ago;
+    /// [`StoreError::Conflict`] when it has no items or too many.
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError>;
 
     /// Hands out up to `limit` ready tasks in fair order.
@@ -239,6 +284,14 @@ pub trait Jobs: Send + Sync {
     /// [`StoreError::NotFound`].
     async fn cancel(&self, id: JobId) -> Result<Job, StoreError>;
 
+    /// Marks a job as deleted and cancels it; one that has ended is to be removed at once, one that has not is
+    /// [`removable`](Self::removable) before all others when it has. It stays readable until its artifacts are gone.
+    /// What no fact says of it is told as [`News::Beyond`]. Deleting again changes nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`].
+    async fn delete(&self, id: JobId) -> Result<Job, StoreError>;
+
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
 
     /// Many at once, in the order asked.
@@ -272,14 +325,20 @@ pub trait Jobs: Send + Sync {
 
     async fn depths(&self) -> Result<BTreeMap<(Queue, Lane), Depth>, StoreError>;
 
-    /// Dead tasks, newest first.
-    async fn dead(&self, limit: usize) -> Result<Vec<Task>, StoreError>;
+    /// Dead tasks, newest first; those that died together by their names, the last first.
+    async fn dead(&self, after: Option<&Died>, limit: usize) -> Result<Vec<Task>, StoreError>;
+
+    /// Takes a dead task off the list, because another does its work now.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`] where there is none or it is not dead.
+    async fn bury(&self, id: &TaskId) -> Result<(), StoreError>;
 
     /// Promotes due retries and takes back expired leases.
     async fn sweep(&self) -> Result<Swept, StoreError>;
 
     /// Jobs that ended before `ended_before`, oldest end first, that are not being removed yet; one whose removal
-    /// was given up is among them.
+    /// was given up is among them. One that was deleted counts by [`Job::kept_since`].
     async fn removable(
         &self,
         ended_before: Timestamp,

@@ -23,6 +23,9 @@ const REMOVED_FOR_ROOM: usize = 20;
 /// Jobs whose removal is queued at once because of their age.
 const REMOVED_FOR_AGE: usize = 500;
 
+/// Before this only deleted jobs have ended.
+const DELETED_ALONE: Timestamp = Timestamp(1);
+
 /// Keys that the store is asked about at once.
 const ASKED_AT_ONCE: usize = 500;
 
@@ -41,7 +44,7 @@ pub(super) async fn sweep(worker: Worker, ended: CancellationToken) {
     }
 }
 
-/// Queues the removal of ended jobs as `results.keep` says, until `ended`.
+/// Queues the removal of deleted jobs, and of others as `results.keep` says, until `ended`.
 pub(super) async fn retain(worker: Worker, ended: CancellationToken) {
     while paused(jittered(RETAIN_EVERY), &ended).await {
         match ended.run_until_cancelled(retain_once(&worker)).await {
@@ -70,13 +73,12 @@ pub(super) async fn collect(worker: Worker, ended: CancellationToken) {
 /// Queues removals once; returns how many.
 pub(super) async fn retain_once(worker: &Worker) -> Result<usize, StoreError> {
     let results = &worker.config.results;
-    let Some(ended_before) = results.removable_before(worker.clock.now(), is_room_short(worker))
-    else {
-        return Ok(0);
-    };
+    let old = results.removable_before(worker.clock.now(), is_room_short(worker));
+    let ended_before = old.unwrap_or(DELETED_ALONE);
     let limit = match results.keep {
         Keep::Hours(_) => REMOVED_FOR_AGE,
-        Keep::Auto => REMOVED_FOR_ROOM,
+        Keep::Auto if ended_before > DELETED_ALONE => REMOVED_FOR_ROOM,
+        Keep::Auto => REMOVED_FOR_AGE,
     };
     let old = worker.store.jobs.removable(ended_before, limit).await?;
     let mut failed = None;

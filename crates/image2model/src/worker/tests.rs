@@ -1,3 +1,6 @@
+#[path = "deletion_tests.rs"]
+mod deletion;
+
 use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
@@ -13,7 +16,7 @@ use crate::{
     clock::SystemClock,
     config::Config,
     job::{
-        Fact, FactKind, Flow, Item, ItemStatus, Job, JobId, JobStatus, Lane, Lease, Owner,
+        About, Fact, FactKind, Flow, Item, ItemStatus, Job, JobId, JobStatus, Lane, Lease, Owner,
         Priority, Queue, RetryPolicy, TaskId, TaskState, Work,
         transition::{Failure, NewItem, NewJob, Retry},
     },
@@ -160,6 +163,7 @@ impl House {
             options: ModelRequest::parse(None, &[], &[]).unwrap().to_stored(),
             formats: Vec::new(),
             fingerprint: None,
+            about: About::default(),
             items,
         };
         self.store().jobs.create_job(new).await.unwrap();

@@ -251,12 +251,10 @@ fn a_server_that_others_reach_has_keys_or_is_told_to_be_open() {
         said.contains("which has no keys: make one with `image2model keys create`"),
         "{said}"
     );
-    let ways: [(&[&str], &[(&str, &str)]); 2] = [
-        (&["--insecure-open"], &[]),
-        (&[], &[("KEYS__USER", "a secret")]),
-    ];
-    for (words, settings) in ways {
-        let mut command = exposed(&dir, words, settings);
+    for mut command in [
+        exposed(&dir, &["--insecure-open"], &[]),
+        exposed(&dir, &[], &[("KEYS__USER", "a secret")]),
+    ] {
         let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
@@ -267,7 +265,7 @@ fn a_server_that_others_reach_has_keys_or_is_told_to_be_open() {
         output.read_line(&mut told).unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(told.contains(" is ready"), "{words:?} {settings:?}: {told}");
+        assert!(told.contains(" is ready"), "{command:?}: {told}");
     }
 }
 

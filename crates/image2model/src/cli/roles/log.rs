@@ -1,22 +1,45 @@
-use std::io::{self, IsTerminal as _};
+use std::{
+    io::{self, IsTerminal as _},
+    sync::Arc,
+};
 
 use anyhow::{Context as _, anyhow};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{Layer as _, layer::SubscriberExt as _, util::SubscriberInitExt as _};
 
-use crate::config::LogSettings;
+use crate::{
+    app::Role,
+    clock::SystemClock,
+    config::LogSettings,
+    logs::{self, Logs},
+};
 
+/// Starts the log. That of `serve` lies in files as well, once it has a folder for them; of a fleet's processes, who runs
+/// them collects the standard error.
+///
 /// # Errors
 /// The filter is none.
-pub(super) fn start(settings: &LogSettings) -> anyhow::Result<()> {
-    let filter = EnvFilter::try_new(&settings.level)
-        .with_context(|| format!("log.level {:?} is no filter", settings.level))?;
-    let log = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+pub(super) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Logs> {
+    let no_filter = || format!("log.level {:?} is no filter", settings.level);
+    // A line for each request is for files, unless it is asked for.
+    let filter = logs::filter_with(&settings.level, &["access=off"]).with_context(no_filter)?;
+    let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);
-    let started = match settings.format.as_str() {
-        "json" => log.json().try_init(),
-        _ => log.try_init(),
+    let lines = match settings.format.as_str() {
+        "json" => lines.json().boxed(),
+        _ => lines.boxed(),
     };
-    started.map_err(|error| anyhow!("the log cannot be started: {error}"))
+    let has_files = role == Role::Serve && settings.files;
+    let logs = if has_files {
+        Logs::new(settings, Arc::new(SystemClock))
+    } else {
+        Logs::nowhere(settings, Arc::new(SystemClock))
+    };
+    let files = has_files.then(|| logs.layer()).transpose();
+    tracing_subscriber::registry()
+        .with(lines.with_filter(filter))
+        .with(files.with_context(no_filter)?)
+        .try_init()
+        .map_err(|error| anyhow!("the log cannot be started: {error}"))?;
+    Ok(logs)
 }

@@ -18,6 +18,7 @@ use crate::{
     app::{App, End, Role},
     capacity::metrics,
     config::{Flag, Loaded},
+    logs::Logs,
 };
 
 use self::{program::Program, signals::Signals};
@@ -158,11 +159,17 @@ pub(super) fn run(role: Role, loaded: Loaded) -> anyhow::Result<ExitCode> {
             role.name()
         );
     }
-    log::start(&loaded.config.log)?;
+    let logs = log::start(&loaded.config.log, role)?;
+    for name in &loaded.unused {
+        tracing::info!(
+            name,
+            "this service has no use for a setting of the one that it replaces"
+        );
+    }
     listening::allow_many_connections();
     let program = Program::of_process().context("this program's own file is not known")?;
     let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
-    let ended = runtime.block_on(run_here(role, loaded, &program));
+    let ended = runtime.block_on(run_here(role, loaded, &program, logs));
     // A thread that still computes has lost its lease to the drain; nothing of it is waited for.
     runtime.shutdown_timeout(LAST_THREADS);
     match ended? {
@@ -180,6 +187,7 @@ async fn run_here(
     role: Role,
     loaded: Loaded,
     program: &Program,
+    logs: Logs,
 ) -> anyhow::Result<anyhow::Result<()>> {
     let mut signals = Signals::hear().context("signals cannot be heard")?;
     let listens = role.has_api() || loaded.is_given("listen");
@@ -191,7 +199,14 @@ async fn run_here(
     };
     let is_secured = role.has_api() && !config.http.tls_cert.as_os_str().is_empty();
     let place = place(listener.as_ref(), is_secured)?;
-    let app = App::open(role, config.clone(), listener.as_ref(), metrics::install()?).await?;
+    let app = App::open(
+        role,
+        config.clone(),
+        listener.as_ref(),
+        metrics::install()?,
+        logs,
+    )
+    .await?;
     let shutdown = CancellationToken::new();
     let mut running = Box::pin(app.run(listener, shutdown.clone()));
     output::text(&format!("{} is ready{place}\n", title(role)));

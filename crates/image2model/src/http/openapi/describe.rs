@@ -301,6 +301,14 @@ fn in_path(name: &str) -> Value {
                 "pattern": "^[0-9A-Za-z_-]{1,100}\\.(glb|obj|obj\\.zip|zip|stl|ply|png|jpg|webp)$",
             }),
         ),
+        "id" => (
+            "As the list has it.",
+            json!({"type": "string", "minLength": 1}),
+        ),
+        "export_name" => (
+            "As `download_url` has it.",
+            json!({"type": "string", "enum": ["logs.json", "logs.csv", "logs.txt"]}),
+        ),
         name if name.ends_with("_id") => (
             "A UUID, as the server gave it.",
             json!({"type": "string", "format": "uuid", "pattern": ID_PATTERN}),

@@ -28,6 +28,7 @@ pub(in crate::http) struct Parameter {
     pub(super) place: &'static str,
     pub(super) about: &'static str,
     pub(super) schema: Value,
+    pub(super) required: bool,
 }
 
 type OfType = fn(&mut SchemaGenerator) -> Schema;
@@ -104,7 +105,6 @@ impl Doc {
     }
 
     /// A JSON body, with an example.
-    #[expect(dead_code, reason = "the routes that take JSON come next")]
     pub(in crate::http) fn takes<T: JsonSchema>(mut self, example: Value) -> Self {
         self.body = Some(Taken::Json(SchemaGenerator::subschema_for::<T>, example));
         self
@@ -184,7 +184,14 @@ impl Parameter {
             place: "query",
             about,
             schema,
+            required: false,
         }
+    }
+
+    /// The request is refused without it.
+    pub(in crate::http) fn needed(mut self) -> Self {
+        self.required = true;
+        self
     }
 
     /// `schema` has type and bounds.
@@ -199,7 +206,7 @@ impl Parameter {
         json!({
             "name": self.name,
             "in": self.place,
-            "required": false,
+            "required": self.required,
             "description": self.about,
             "schema": self.schema,
         })

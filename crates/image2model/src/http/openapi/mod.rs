@@ -30,8 +30,8 @@ use crate::{
 };
 
 use super::{
-    Route, download, error::Problem, health, jobs, models, page as site, plain, plain_upload,
-    status, stream, upload,
+    Route, admin, dead, download, error::Problem, facts, generate, health, jobs, logs, models,
+    page as site, plain, plain_upload, retry, status, stream, upload, usage,
 };
 
 pub(super) use doc::{Doc, Parameter};
@@ -43,7 +43,14 @@ fn docs() -> Vec<Doc> {
     [
         upload::docs(),
         models::docs(),
+        generate::docs(),
         jobs::docs(),
+        facts::docs(),
+        retry::docs(),
+        usage::docs(),
+        admin::docs(),
+        dead::docs(),
+        logs::docs(),
         status::docs(),
         stream::docs(),
         download::docs(),

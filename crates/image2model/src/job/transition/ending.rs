@@ -1,10 +1,10 @@
 //! The ends: results and errors handed in, and the client's cancel.
 
 use super::{
-    Completion, Failure, Fate, ItemStatus, Job, Refused, Task, TaskState, Timestamp, Work,
+    Completion, Failure, Fate, ItemStatus, Job, Refused, Task, TaskId, TaskState, Timestamp, Work,
     end_item, held_and_started,
     holding::{give_up, retrying},
-    item_mut, told_to_stop,
+    item_mut, request_removal, told_to_stop,
 };
 use crate::job::RetryPolicy;
 
@@ -107,6 +107,26 @@ pub fn cancel(job: &mut Job, tasks: &mut Vec<Task>, now: Timestamp) {
         end_item(job, number, ItemStatus::Cancelled, None, now);
         false
     });
+}
+
+/// Hides a job from its owner for good and has it end: as [`cancel`] where it has not. `Some` is the task that removes
+/// it, where nothing is left to end; else whoever keeps house asks for that later, as of any job that has had its time.
+pub fn delete(job: &mut Job, tasks: &mut Vec<Task>, now: Timestamp) -> Option<Task> {
+    cancel(job, tasks, now);
+    job.deleted = true;
+    request_removal(job, tasks, now).ok().flatten()
+}
+
+/// Takes a dead task off the list, because another does its work now.
+///
+/// # Errors
+/// [`Refused::NotDead`] where there is none or it is not dead.
+pub fn bury(tasks: &mut Vec<Task>, id: &TaskId) -> Result<(), Refused> {
+    let is_dead = |task: &Task| matches!(task.state, TaskState::Dead { .. });
+    let found = |task: &Task| task.id == *id && is_dead(task);
+    let place = tasks.iter().position(found).ok_or(Refused::NotDead)?;
+    tasks.remove(place);
+    Ok(())
 }
 
 /// Whether the holder of a removal may delete the job.

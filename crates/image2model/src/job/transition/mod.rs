@@ -17,9 +17,13 @@
 //! | `hand_back`, `fail`, `expire` of a started task after `cancel` | leased → gone | processing → cancelled | item cancelled, job ended |
 //! | `request_format` | –, dead → ready | | |
 //! | `request_removal` | –, dead → ready | | |
+//! | `delete` | as `cancel`; of an ended job, as `request_removal` | as `cancel` | as `cancel` |
+//! | `bury` | dead → gone | | |
 //!
 //! Only a `Generate` task moves an item and records facts; the others move alone. A lease is lost when it is
 //! taken back, not when its time passes: until `expire` its holder may still renew it and hand in.
+//!
+//! A deleted job stays deleted. What runs of it ends as after a cancel, and then its removal is asked for.
 //!
 //! Progress is no move. Before `hand_back`, `fail` and `expire` of begun work a store says by [`reach`] how far the
 //! attempt was, so that the fact of the retry tells every reader the same.
@@ -32,11 +36,12 @@ mod holding;
 mod tests;
 
 use super::{
-    Fact, FactKind, FileRecord, Flow, Item, ItemId, ItemStatus, Job, JobId, Lane, LeaseState,
-    MAX_ITEMS, Notice, Owner, Priority, Queue, Task, TaskId, TaskState, Timestamp, Work,
+    About, Fact, FactKind, FileRecord, Flow, Item, ItemId, ItemStatus, Job, JobId, Lane,
+    LeaseState, MAX_ITEMS, Notice, Owner, Priority, Queue, Task, TaskId, TaskState, Timestamp,
+    Work,
 };
 
-pub use ending::{already_completed, cancel, complete, fail, removed};
+pub use ending::{already_completed, bury, cancel, complete, delete, fail, removed};
 pub use holding::{expire, extend, hand_back, promote, reach, reserve, start, told_to_stop};
 
 /// What a client asks to be made.
@@ -49,6 +54,7 @@ pub struct NewJob {
     pub options: Vec<(String, String)>,
     pub formats: Vec<String>,
     pub fingerprint: Option<String>,
+    pub about: About,
     /// In order; the first becomes item 1. 1 to [`super::MAX_ITEMS`].
     pub items: Vec<NewItem>,
 }
@@ -98,6 +104,12 @@ pub enum Refused {
     NotEnded,
     #[error("the job is being removed")]
     BeingRemoved,
+    #[error("another request made this job")]
+    KeyReused,
+    #[error("the job was deleted")]
+    Deleted,
+    #[error("the task is not given up")]
+    NotDead,
     #[error("the item has no model")]
     NoModel,
     #[error("the job has no such item")]
@@ -147,6 +159,8 @@ pub fn create(new: NewJob, now: Timestamp) -> Result<(Job, Vec<Task>), Refused> 
         options: new.options,
         formats: new.formats,
         fingerprint: new.fingerprint,
+        about: new.about,
+        deleted: false,
         items: items.collect(),
         facts: Vec::new(),
     };
@@ -157,6 +171,20 @@ pub fn create(new: NewJob, now: Timestamp) -> Result<(Job, Vec<Task>), Refused> 
         .map(|item| task(&job, Work::Generate { item: item.number }, now))
         .collect();
     Ok((job, tasks))
+}
+
+/// Whether a job that is there already is what `new` asks for again.
+///
+/// # Errors
+/// [`Refused::KeyReused`] where it is another's or asked for something else; [`Refused::Deleted`].
+pub fn repeats(job: &Job, new: &NewJob) -> Result<(), Refused> {
+    if job.owner != new.owner || job.fingerprint != new.fingerprint {
+        return Err(Refused::KeyReused);
+    }
+    if job.deleted {
+        return Err(Refused::Deleted);
+    }
+    Ok(())
 }
 
 /// The task that writes a completed item's model in a further format; `None` when there is nothing to do.
@@ -178,7 +206,7 @@ pub fn request_format(
     if found.files.iter().any(|file| file.format == format) {
         return Ok(None);
     }
-    if alive(tasks, &Work::Remove) {
+    if job.deleted || alive(tasks, &Work::Remove) {
         return Err(Refused::BeingRemoved);
     }
     let work = Work::Convert {

@@ -5,12 +5,13 @@ use std::{collections::BTreeMap, time::Duration};
 use proptest::{collection::vec, prelude::*};
 
 use super::{
-    Completion, Failure, Fate, NewItem, NewJob, Refused, Retry, cancel, complete, create, expire,
-    extend, fail, hand_back, promote, request_format, request_removal, reserve, start,
+    Completion, Failure, Fate, NewItem, NewJob, Refused, Retry, bury, cancel, complete, create,
+    delete, expire, extend, fail, hand_back, promote, repeats, request_format, request_removal,
+    reserve, start,
 };
 use crate::job::{
-    Fact, FactKind, FileRecord, Flow, Item, ItemStatus, Job, JobId, JobStatus, Notice, Owner,
-    Priority, RetryPolicy, Task, TaskId, TaskState, Timestamp, Work, WorkerId,
+    About, Fact, FactKind, FileRecord, Flow, Item, ItemStatus, Job, JobId, JobStatus, Notice,
+    Owner, Priority, RetryPolicy, Task, TaskId, TaskState, Timestamp, Work, WorkerId,
 };
 
 /// A move at the `usize`th task or lease, counted round.
@@ -26,6 +27,8 @@ enum Move {
     Promote(usize),
     RequestFormat(usize),
     Cancel,
+    Delete,
+    Bury(usize),
     RequestRemoval,
 }
 
@@ -47,6 +50,8 @@ fn any_move() -> impl Strategy<Value = Move> {
         4 => any.clone().prop_map(Move::Promote),
         2 => any.prop_map(Move::RequestFormat),
         1 => Just(Move::Cancel),
+        1 => Just(Move::Delete),
+        1 => (0..64_usize).prop_map(Move::Bury),
         1 => Just(Move::RequestRemoval),
     ]
 }
@@ -66,6 +71,7 @@ fn new_job(items: usize) -> NewJob {
         options: Vec::new(),
         formats: Vec::new(),
         fingerprint: None,
+        about: About::default(),
         items: vec![item; items],
     }
 }
@@ -103,6 +109,16 @@ impl World {
                 cancel(&mut self.job, &mut self.tasks, now);
                 self.forget_gone();
                 Ok(())
+            }
+            Move::Delete => {
+                let removal = delete(&mut self.job, &mut self.tasks, now);
+                self.forget_gone();
+                self.add(removal);
+                Ok(())
+            }
+            Move::Bury(n) => {
+                let id = self.nth_task(*n).map(|task| task.id.clone());
+                id.map_or(Ok(()), |id| bury(&mut self.tasks, &id))
             }
             Move::RequestRemoval => {
                 let task = request_removal(&self.job, &self.tasks, now)?;
@@ -243,6 +259,10 @@ impl World {
             assert_eq!((old.status(), old.ended), (new.status(), new.ended));
             assert_eq!(old.facts, new.facts, "a fact after the end");
         }
+        assert!(new.deleted || !old.deleted, "a deleted job came back");
+        if new.deleted {
+            assert!(new.cancel_requested || new.ended.is_some(), "it goes on");
+        }
         check_facts(new);
         for item in &new.items {
             let waits = self.tasks.iter().any(|task| {
@@ -354,6 +374,50 @@ proptest! {
     }
 }
 
+#[test]
+fn a_deleted_job_is_removed_as_soon_as_nothing_works_on_it() {
+    let removal = |world: &World| {
+        let mut works = world.tasks.iter().map(|task| &task.id.work);
+        works.any(|work| *work == Work::Remove)
+    };
+    let waiting = after(&[Move::Delete]);
+    assert_eq!(waiting.job.status(), JobStatus::Cancelled);
+    assert!(removal(&waiting));
+    assert_eq!(waiting.job.kept_since(), Some(Timestamp(0)));
+
+    let mut running = after(&[Move::Reserve(0), Move::Start(0), Move::Delete]);
+    assert!(!removal(&running) && running.job.kept_since().is_none());
+    running.make(&Move::Complete(0)).unwrap();
+    assert_eq!(running.job.kept_since(), Some(Timestamp(0)));
+    let late = running.make(&Move::RequestFormat(1));
+    assert_eq!(late, Err(Refused::BeingRemoved));
+    let again = running.make(&Move::Delete);
+    assert!(again.is_ok() && removal(&running));
+}
+
+#[test]
+fn a_repeat_is_of_the_same_owner_and_content() {
+    let new = NewJob {
+        fingerprint: Some("same".to_owned()),
+        ..new_job(1)
+    };
+    let (mut job, _) = create(new.clone(), Timestamp(1)).unwrap();
+    assert_eq!(repeats(&job, &new), Ok(()));
+    let owner = Owner("other".to_owned());
+    let others = NewJob {
+        owner,
+        ..new.clone()
+    };
+    assert_eq!(repeats(&job, &others), Err(Refused::KeyReused));
+    let other = NewJob {
+        fingerprint: None,
+        ..new.clone()
+    };
+    assert_eq!(repeats(&job, &other), Err(Refused::KeyReused));
+    job.deleted = true;
+    assert_eq!(repeats(&job, &new), Err(Refused::Deleted));
+}
+
 /// The job of one item after each of the moves has been made.
 fn after(moves: &[Move]) -> World {
     let mut world = World::new(1);
@@ -366,7 +430,8 @@ fn after(moves: &[Move]) -> World {
 #[test]
 fn moves_that_are_not_in_the_table_are_refused() {
     let begun = [Move::Reserve(0), Move::Start(0)];
-    let cases: [(&[Move], Move, Refused); 8] = [
+    let cases: [(&[Move], Move, Refused); 9] = [
+        (&begun, Move::Bury(0), Refused::NotDead),
         (&[Move::Reserve(0)], Move::Reserve(0), Refused::WrongState),
         (&[Move::Reserve(0)], Move::Complete(0), Refused::WrongState),
         (&[], Move::Expire(0), Refused::WrongState),

@@ -7,7 +7,7 @@ use crate::access::rate::{Admission, Window};
 
 impl Fixture {
     async fn admit(&self, name: &str, windows: &[Window]) -> Admission {
-        self.store().limits.admit(name, windows).await.unwrap()
+        self.store().limits.admit(name, windows, 1).await.unwrap()
     }
 }
 
@@ -57,4 +57,17 @@ pub(crate) async fn many_at_once_are_counted_exactly(it: Fixture) {
     let all = join_all((0..180).map(|_| it.admit("a", &windows))).await;
     let admitted = all.iter().filter(|admission| admission.admitted).count();
     assert_eq!(admitted, 60);
+}
+
+pub(crate) async fn several_go_through_together_or_not_at_all(it: Fixture) {
+    let windows = [Window::per_day(10)];
+    let admit = async |count| {
+        let admitted = it.store().limits.admit("a", &windows, count).await;
+        let admission = admitted.unwrap();
+        (admission.admitted, admission.standings[0].remaining)
+    };
+    assert_eq!(admit(7).await, (true, 3));
+    assert_eq!(admit(4).await, (false, 3));
+    assert_eq!(admit(0).await, (true, 3), "reading counts nothing");
+    assert_eq!(admit(3).await, (true, 0));
 }

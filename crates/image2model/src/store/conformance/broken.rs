@@ -13,8 +13,8 @@ use crate::{
         transition::{Completion, Failure, NewJob, Retry},
     },
     store::{
-        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
-        Store, StoreError, Swept,
+        Condition, Created, Cursor, Depth, Died, Held, Jobs, News, Page, Progress, Reserve,
+        Reserved, Store, StoreError, Swept,
     },
 };
 
@@ -53,7 +53,8 @@ pub(crate) async fn the_walk_catches_a_counted_hand_back(it: Fixture) {
 }
 
 async fn assert_caught(it: Fixture, fault: Fault) {
-    let walked = walk(broken(it, fault), 1, 2_000).await;
+    // It ends where it is caught, most often after some hundred steps.
+    let walked = walk(broken(it, fault), 1, 20_000).await;
     assert!(walked.is_err(), "the walk did not notice {fault:?}");
 }
 
@@ -157,7 +158,9 @@ broken_jobs! {
     task(id: &TaskId) -> Result<Option<Task>, StoreError>;
     position(task: &TaskId) -> Result<Option<u64>, StoreError>;
     depths() -> Result<BTreeMap<(Queue, Lane), Depth>, StoreError>;
-    dead(limit: usize) -> Result<Vec<Task>, StoreError>;
+    dead(after: Option<&Died>, limit: usize) -> Result<Vec<Task>, StoreError>;
+    bury(id: &TaskId) -> Result<(), StoreError>;
+    delete(id: JobId) -> Result<Job, StoreError>;
     removable(before: Timestamp, limit: usize) -> Result<Vec<JobId>, StoreError>;
     request_removal(id: JobId) -> Result<(), StoreError>;
     removed(lease: &Lease) -> Result<(), StoreError>;

@@ -29,7 +29,7 @@ async fn assert_cancelled(it: &Fixture, id: JobId) {
     let ends: Vec<_> = ends.collect();
     assert_eq!(ends, [&ended, &FactKind::ItemCancelled { item: 1 }]);
     assert_eq!(it.jobs().task(&generate(id, 1)).await, Ok(None));
-    assert!(it.jobs().dead(9).await.unwrap().is_empty());
+    assert!(it.jobs().dead(None, 9).await.unwrap().is_empty());
 }
 
 pub(crate) async fn what_nobody_works_on_ends_at_once(it: Fixture) {

@@ -2,8 +2,8 @@ use std::time::Duration;
 
 use super::{Fixture, completion, failure, generate};
 use crate::{
-    job::{FactKind, ItemStatus, JobStatus, TaskState, transition::Retry},
-    store::StoreError,
+    job::{FactKind, ItemStatus, JobId, JobStatus, TaskState, transition::Retry},
+    store::{Died, StoreError},
 };
 
 pub(crate) async fn the_last_item_ends_the_job(it: Fixture) {
@@ -90,7 +90,7 @@ pub(crate) async fn the_third_error_is_the_last(it: Fixture) {
     }
     assert_eq!(it.job(id).await.status(), JobStatus::Failed);
     assert!(it.reserve(1).await.is_empty());
-    assert_eq!(it.jobs().dead(9).await.unwrap().len(), 1);
+    assert_eq!(it.jobs().dead(None, 9).await.unwrap().len(), 1);
 }
 
 pub(crate) async fn a_hopeless_error_is_not_retried(it: Fixture) {
@@ -115,13 +115,58 @@ pub(crate) async fn dead_tasks_are_listed_newest_first(it: Fixture) {
         it.pass(Duration::from_millis(1));
         order.insert(0, generate(id, 1));
     }
-    let dead = it.jobs().dead(2).await.unwrap();
+    let dead = it.jobs().dead(None, 2).await.unwrap();
     let ids: Vec<_> = dead.iter().map(|task| task.id.clone()).collect();
     assert_eq!(ids, order[..2]);
     let TaskState::Dead { code, message, .. } = &dead[0].state else {
         panic!("{:?}", dead[0].state);
     };
     assert_eq!((&**code, &**message), ("bad_image", "the image is bad"));
+}
+
+pub(crate) async fn dead_tasks_are_listed_page_by_page(it: Fixture) {
+    let id = it.submit("a", 5).await;
+    it.submit("b", 1).await;
+    let leases: Vec<_> = it.reserve(6).await.into_iter().map(|r| r.lease).collect();
+    it.jobs().start(&leases).await.unwrap();
+    for (n, lease) in leases.iter().enumerate() {
+        it.jobs().fail(lease, failure(Retry::Never)).await.unwrap();
+        if n == 2 {
+            it.pass(Duration::from_millis(1));
+        }
+    }
+    let all = it.jobs().dead(None, 99).await.unwrap();
+    assert_eq!(all.len(), 6);
+    let order: Vec<_> = all.iter().filter_map(Died::of).collect();
+    assert!(order.is_sorted_by(|a, b| a > b), "{order:?}");
+    let (mut paged, mut after) = (Vec::new(), None);
+    loop {
+        let page = it.jobs().dead(after.as_ref(), 2).await.unwrap();
+        let Some(last) = page.last() else {
+            break;
+        };
+        after = Died::of(last);
+        paged.extend(page);
+    }
+    assert_eq!(paged, all);
+    assert_eq!(it.jobs().dead(None, 0).await, Ok(Vec::new()));
+    assert_eq!(it.job(id).await.items.len(), 5);
+}
+
+pub(crate) async fn a_buried_task_is_on_no_list(it: Fixture) {
+    let id = it.submit("a", 2).await;
+    let lease = it.begin().await;
+    it.jobs().fail(&lease, failure(Retry::Never)).await.unwrap();
+    let before = it.job(id).await;
+    it.jobs().bury(&lease.task).await.unwrap();
+    assert_eq!(it.job(id).await, before, "its outcome stays");
+    assert!(it.jobs().dead(None, 9).await.unwrap().is_empty());
+    assert_eq!(it.jobs().task(&lease.task).await, Ok(None));
+    let other = [lease.task, generate(id, 2), generate(JobId::random(), 1)];
+    for task in other {
+        let buried = it.jobs().bury(&task).await;
+        assert_eq!(buried, Err(StoreError::NotFound), "{task}");
+    }
 }
 
 pub(crate) async fn an_outcome_never_changes(it: Fixture) {

@@ -96,7 +96,7 @@ pub(crate) async fn too_many_crashes_are_poison(it: Fixture) {
     assert_eq!(job.status(), JobStatus::Failed);
     assert_eq!(job.items[0].error.as_ref().unwrap().code, "poison");
     assert!(it.reserve(1).await.is_empty());
-    let dead = it.jobs().dead(9).await.unwrap();
+    let dead = it.jobs().dead(None, 9).await.unwrap();
     assert_eq!((dead.len(), &dead[0].id), (1, &generate(id, 1)));
 }
 

@@ -7,9 +7,11 @@
 pub(crate) mod admitting;
 pub(crate) mod broken;
 pub(crate) mod cancelling;
+mod dice;
 pub(crate) mod ending;
 pub(crate) mod filling;
 pub(crate) mod formats;
+pub(crate) mod holding;
 pub(crate) mod keys;
 pub(crate) mod leading;
 pub(crate) mod leasing;
@@ -22,6 +24,7 @@ pub(crate) mod walk;
 
 use std::{
     any::Any,
+    pin::Pin,
     sync::{
         Arc,
         atomic::{AtomicI64, Ordering},
@@ -35,7 +38,7 @@ use super::{Created, Jobs, News, Reserve, Reserved, Store};
 use crate::{
     clock::Clock,
     job::{
-        FactKind, FileRecord, Flow, Job, JobId, Lane, Lease, Notice, Owner, Priority, Queue,
+        About, FactKind, FileRecord, Flow, Job, JobId, Lane, Lease, Notice, Owner, Priority, Queue,
         TaskId, Timestamp, Work, WorkerId,
         transition::{Completion, Failure, NewItem, NewJob, Retry},
     },
@@ -61,11 +64,12 @@ macro_rules! every_case {
         keys: a_key_is_kept_as_it_was_made, a_revoked_key_stays_known, an_unknown_key_is_not_revoked,
             the_last_use_is_noted, the_newest_two_secrets_are_valid, a_restart_forgets_no_key;
         admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
-            many_at_once_are_counted_exactly;
+            many_at_once_are_counted_exactly, several_go_through_together_or_not_at_all;
         ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,
             an_error_is_retried_after_a_wait, an_answer_may_ask_for_a_longer_wait,
             the_third_error_is_the_last, a_hopeless_error_is_not_retried,
-            dead_tasks_are_listed_newest_first, an_outcome_never_changes;
+            dead_tasks_are_listed_newest_first, dead_tasks_are_listed_page_by_page,
+            a_buried_task_is_on_no_list, an_outcome_never_changes;
         cancelling: what_nobody_works_on_ends_at_once, a_running_item_ends_with_its_failure,
             a_running_item_ends_with_its_lease, a_running_item_ends_when_handed_back,
             a_late_result_still_counts_for_its_item, an_ended_job_stays_as_it_is,
@@ -73,12 +77,16 @@ macro_rules! every_case {
         formats: a_further_format_is_attached_without_a_trace, a_format_is_queued_once,
             only_a_model_can_be_converted, a_given_up_format_is_tried_anew,
             what_becomes_of_a_format_is_told, a_late_converter_is_fenced_off;
-        reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
+        reading: facts_are_numbered_without_gaps, a_page_follows_a_page, what_is_told_about_a_job_is_kept,
+            many_jobs_in_one_call,
             progress_never_goes_back, a_retry_tells_how_far_the_attempt_was, silent_workers_are_forgotten, a_file_is_found_by_its_name,
             the_store_answers_a_ping;
         removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
             the_oldest_end_is_removed_first, a_removal_that_died_is_done_again,
-            a_given_up_removal_is_tried_anew, a_removal_is_told;
+            a_given_up_removal_is_tried_anew, a_removal_is_told, a_removed_job_is_made_no_second_time,
+            a_deleted_job_ends_and_is_removed_at_once, what_runs_of_a_deleted_job_ends_first,
+            a_deleted_job_is_not_made_again, a_deletion_is_told;
+        holding: what_an_owner_has_follows_his_jobs, owners_are_counted_apart_and_all_their_jobs_together;
         walk: a_random_walk_follows_the_model, a_long_walk_meets_every_state;
         broken: the_suite_catches_late_holders, the_walk_catches_late_holders,
             the_walk_catches_everlasting_leases, the_walk_catches_an_untold_cancel,
@@ -104,14 +112,19 @@ macro_rules! every_case_without_order {
             keys: a_key_is_kept_as_it_was_made, a_revoked_key_stays_known, the_last_use_is_noted,
                 the_newest_two_secrets_are_valid;
             admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
-                many_at_once_are_counted_exactly;
-            ending: the_third_error_is_the_last, an_outcome_never_changes;
+                many_at_once_are_counted_exactly, several_go_through_together_or_not_at_all;
+            ending: the_third_error_is_the_last, dead_tasks_are_listed_page_by_page,
+                a_buried_task_is_on_no_list, an_outcome_never_changes;
             cancelling: what_nobody_works_on_ends_at_once;
             reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
                 progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
                 the_store_answers_a_ping;
             removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
-                a_removal_that_died_is_done_again, a_given_up_removal_is_tried_anew;
+                a_removal_that_died_is_done_again, a_given_up_removal_is_tried_anew,
+                a_removed_job_is_made_no_second_time, a_deleted_job_ends_and_is_removed_at_once,
+                what_runs_of_a_deleted_job_ends_first, a_deleted_job_is_not_made_again;
+            holding: what_an_owner_has_follows_his_jobs,
+                owners_are_counted_apart_and_all_their_jobs_together;
         }
     };
 }
@@ -138,15 +151,17 @@ macro_rules! one_by_one {
     (@cases $fixture:expr; $($module:ident: $($case:ident),+;)+) => {
         $($({
             println!(concat!(stringify!($module), "::", stringify!($case)));
-            // Made on a stack of its own: that of the whole run would have to hold every case's.
-            fn begun(it: $crate::store::conformance::Fixture) -> futures::future::BoxFuture<'static, ()> {
-                Box::pin($crate::store::conformance::$module::$case(it))
-            }
-            begun($fixture.await).await;
+            let case = $crate::store::conformance::$module::$case;
+            $crate::store::conformance::boxed(case, $fixture.await).await;
         })+)+
     };
 }
 pub(crate) use one_by_one;
+
+/// A case on the heap. In a function of its own, since else the stack would have room for all cases at once.
+pub(crate) fn boxed<F>(case: impl FnOnce(Fixture) -> F, it: Fixture) -> Pin<Box<F>> {
+    Box::pin(case(it))
+}
 
 /// A clock that stands still until it is moved.
 #[derive(Debug)]
@@ -282,6 +297,7 @@ pub(crate) fn new_job(flow: &str, items: usize) -> NewJob {
         options: vec![("model".to_owned(), "inflate".to_owned())],
         formats: vec!["glb".to_owned()],
         fingerprint: None,
+        about: About::default(),
         items: (1..=items).map(item).collect(),
     }
 }

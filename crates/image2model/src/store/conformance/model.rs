@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::{
     job::{
         Fact, FactKind, Flow, Job, JobId, Lease, Queue, RetryPolicy, Task, TaskId, TaskState,
-        Timestamp, WorkerId, fair,
+        Timestamp, Work, WorkerId, fair,
         transition::{self, Completion, Failure, Fate, NewJob, Refused},
     },
     store::{Held, StoreError, Swept},
@@ -34,11 +34,8 @@ impl Model {
     /// Whether the job is new.
     pub(super) fn create(&mut self, new: NewJob, now: Timestamp) -> Result<bool, StoreError> {
         if let Some(Entry { job, .. }) = self.jobs.get(&new.id) {
-            return if job.fingerprint == new.fingerprint {
-                Ok(false)
-            } else {
-                Err(StoreError::KeyReused)
-            };
+            transition::repeats(job, &new)?;
+            return Ok(false);
         }
         let (job, tasks) = transition::create(new, now)?;
         tasks.iter().for_each(|task| self.enqueue(task));
@@ -118,6 +115,30 @@ impl Model {
         let entry = self.jobs.get_mut(&id).ok_or(StoreError::NotFound)?;
         transition::cancel(&mut entry.job, &mut entry.tasks, now);
         Ok(())
+    }
+
+    pub(super) fn delete(&mut self, id: JobId, now: Timestamp) -> Answer {
+        let entry = self.jobs.get_mut(&id).ok_or(StoreError::NotFound)?;
+        let removal = transition::delete(&mut entry.job, &mut entry.tasks, now);
+        self.add(removal);
+        Ok(())
+    }
+
+    pub(super) fn bury(&mut self, id: &TaskId) -> Answer {
+        let entry = self.jobs.get_mut(&id.job).ok_or(StoreError::NotFound)?;
+        Ok(transition::bury(&mut entry.tasks, id)?)
+    }
+
+    /// Jobs that may be removed by now, whatever their order.
+    pub(super) fn removable(&self, before: Timestamp) -> Vec<JobId> {
+        let removing = |task: &Task| {
+            task.id.work == Work::Remove && !matches!(task.state, TaskState::Dead { .. })
+        };
+        let entries = self.jobs.values();
+        let due = entries.filter(|Entry { job, tasks }| {
+            job.kept_since().is_some_and(|since| since < before) && !tasks.iter().any(removing)
+        });
+        due.map(|entry| entry.job.id).collect()
     }
 
     pub(super) fn request_format(
@@ -223,7 +244,7 @@ impl Model {
 /// Where the store's new facts of a job first speak of a task's item.
 fn first_told(told: &BTreeMap<JobId, Vec<Fact>>, job: &Job, task: &Task) -> usize {
     let new = told.get(&job.id).into_iter().flatten();
-    let crate::job::Work::Generate { item } = task.id.work else {
+    let Work::Generate { item } = task.id.work else {
         return usize::MAX;
     };
     new.skip(job.facts.len())

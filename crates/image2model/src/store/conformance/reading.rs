@@ -2,7 +2,10 @@ use std::{collections::BTreeMap, time::Duration};
 
 use super::{Fixture, completion, failure, new_job};
 use crate::{
-    job::{Fact, FactKind, JobId, Owner, WorkerId, transition::Retry},
+    job::{
+        About, Fact, FactKind, JobId, Owner, WorkerId,
+        transition::{NewJob, Retry},
+    },
     store::{News, Progress, StoreError, WorkerReport},
 };
 
@@ -75,6 +78,22 @@ pub(crate) async fn a_page_follows_a_page(it: Fixture) {
     assert!(page.jobs.is_empty() && page.next.is_none());
     let exact = it.jobs().list(&Owner::open(), None, 7).await.unwrap();
     assert!(exact.next.is_none(), "nothing follows a full last page");
+}
+
+pub(crate) async fn what_is_told_about_a_job_is_kept(it: Fixture) {
+    let about = About {
+        labels: vec!["shop".to_owned(), "größer".to_owned()],
+        reference: Some("order 7".to_owned()),
+        retry_of: Some(JobId::random()),
+    };
+    let new = NewJob {
+        about: about.clone(),
+        ..new_job("a", 1)
+    };
+    let id = it.create(new).await.id;
+    let lease = it.begin().await;
+    it.complete(&lease).await;
+    assert_eq!(it.job(id).await.about, about);
 }
 
 pub(crate) async fn many_jobs_in_one_call(it: Fixture) {

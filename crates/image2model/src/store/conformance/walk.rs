@@ -8,7 +8,9 @@ use std::{
 };
 
 use super::{
-    Fixture, LEASE, completion, failure,
+    Fixture, LEASE, completion,
+    dice::Dice,
+    failure,
     model::{Entry, Model},
     new_job,
 };
@@ -72,6 +74,8 @@ pub(crate) async fn a_long_walk_meets_every_state(it: Fixture) {
         "a crash",
         "a converted model",
         "a removal",
+        "a deletion",
+        "a burial",
         "a refused key",
     ] {
         assert!(met.contains(state), "no {state} among {met:?}");
@@ -114,7 +118,7 @@ struct Walk {
 impl Walk {
     async fn step(&mut self) -> Result<(), Difference> {
         self.it.pass(Duration::from_millis(self.dice.below(50)));
-        let what = match self.dice.below(80) {
+        let what = match self.dice.below(82) {
             0..=7 => self.create().await?,
             8..=19 => self.reserve().await?,
             20..=29 => self.start().await?,
@@ -126,6 +130,8 @@ impl Walk {
             56..=67 => self.request().await?,
             68..=73 => self.removed().await?,
             74..=78 => self.sweep().await?,
+            79 => self.delete().await?,
+            80 => self.bury().await?,
             _ => self.reopen().await?,
         };
         self.compare()
@@ -324,6 +330,40 @@ impl Walk {
         same("cancel", &answer, &self.model.cancel(id, self.now()))
     }
 
+    async fn delete(&mut self) -> Result<&'static str, Difference> {
+        let id = self.any_job().unwrap_or_else(JobId::random);
+        for _ in 0..self.repeats() {
+            let answer = self.it.jobs().delete(id).await.map(|_| ());
+            let expected = self.model.delete(id, self.now());
+            if expected.is_ok() {
+                self.met.insert("a deletion".to_owned());
+            }
+            same("delete", &answer, &expected)?;
+        }
+        Ok("delete")
+    }
+
+    /// Most often a dead task is there to be buried.
+    async fn bury(&mut self) -> Result<&'static str, Difference> {
+        let tasks = self.model.jobs.values().flat_map(|entry| &entry.tasks);
+        let mut from: Vec<_> = tasks.map(|task| task.id.clone()).collect();
+        let dead = self.it.jobs().dead(None, 1).await.map_err(said)?;
+        from.extend(dead.into_iter().map(|task| task.id));
+        let Some(id) = from.last() else {
+            return Ok("nothing");
+        };
+        let id = match self.dice.below(4) {
+            0 => self.dice.pick(&from).clone(),
+            _ => id.clone(),
+        };
+        let answer = self.it.jobs().bury(&id).await;
+        let expected = self.model.bury(&id);
+        if expected.is_ok() {
+            self.met.insert("a burial".to_owned());
+        }
+        same("bury", &answer, &expected)
+    }
+
     async fn request(&mut self) -> Result<&'static str, Difference> {
         let Some(id) = self.any_job() else {
             return Ok("nothing");
@@ -417,6 +457,10 @@ impl Walk {
             .map(|d| d.ready + d.delayed + d.leased + d.dead)
             .sum();
         same("number of tasks", &found, &(kept as u64))?;
+        let before = self.now();
+        let mut removable = self.it.jobs().removable(before, 99).await.map_err(said)?;
+        removable.sort_unstable();
+        same("removable", &removable, &self.model.removable(before))?;
         for (ahead, id) in self.model.ready(Queue::ModelGeneration).iter().enumerate() {
             let position = self.it.jobs().position(id).await.map_err(said)?;
             same("position", &position, &Some(ahead as u64))?;
@@ -449,21 +493,4 @@ fn same<T: PartialEq + std::fmt::Debug>(
 fn said(error: StoreError) -> Difference {
     let error: Box<dyn std::error::Error> = error.into();
     format!("the store said: {error}")
-}
-
-/// SplitMix64: a seed says it all.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (mixed ^ (mixed >> 31)) % limit
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[usize::try_from(self.below(from.len() as u64)).unwrap()]
-    }
 }

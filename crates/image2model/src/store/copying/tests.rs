@@ -121,8 +121,8 @@ async fn assert_alike(one: &Store, other: &Store) {
         assert_eq!(page, other.list(&owner, None, 100).await.unwrap());
     }
     assert_eq!(
-        one.dead(100).await.unwrap().len(),
-        other.dead(100).await.unwrap().len()
+        one.dead(None, 100).await.unwrap().len(),
+        other.dead(None, 100).await.unwrap().len()
     );
 }
 
@@ -233,7 +233,7 @@ async fn what_came_over_goes_on() {
     assert_eq!(over.jobs.sweep().await.unwrap().promoted, 1);
     assert_eq!(from.jobs.sweep().await.unwrap().promoted, 1);
     assert_eq!(served(&over).await, served(&from).await);
-    let dead = over.jobs.dead(9).await.unwrap();
+    let dead = over.jobs.dead(None, 9).await.unwrap();
     assert_eq!(dead.len(), 2);
     let given_up = dead.iter().find(|task| task.id.work.generated().is_none());
     let item = given_up.unwrap().id.job.item(1);

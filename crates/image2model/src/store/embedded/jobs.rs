@@ -12,8 +12,8 @@ use crate::{
         transition::{Completion, Failure, NewJob},
     },
     store::{
-        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
-        StoreError, Swept,
+        Condition, Created, Cursor, Depth, Died, Held, Jobs, News, Page, Progress, Reserve,
+        Reserved, StoreError, Swept,
     },
 };
 
@@ -92,6 +92,10 @@ impl Jobs for Embedded {
         self.writer.run(move |tx| transitions::cancel(tx, id)).await
     }
 
+    async fn delete(&self, id: JobId) -> Result<Job, StoreError> {
+        self.writer.run(move |tx| transitions::delete(tx, id)).await
+    }
+
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
         self.readers.run(move |db| rows::job(db, id)).await
     }
@@ -147,8 +151,16 @@ impl Jobs for Embedded {
         self.readers.run(queries::depths).await
     }
 
-    async fn dead(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
-        self.readers.run(move |db| queries::dead(db, limit)).await
+    async fn dead(&self, after: Option<&Died>, limit: usize) -> Result<Vec<Task>, StoreError> {
+        let after = after.cloned();
+        self.readers
+            .run(move |db| queries::dead(db, after.as_ref(), limit))
+            .await
+    }
+
+    async fn bury(&self, id: &TaskId) -> Result<(), StoreError> {
+        let id = id.clone();
+        self.writer.run(move |tx| transitions::bury(tx, &id)).await
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {

@@ -29,8 +29,9 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use self::{keys::KeyFile, limits::Rates, live::Live, readers::Readers, writer::Writer};
+use self::{keys::KeyFile, live::Live, readers::Readers, writer::Writer};
 use crate::{
+    access::Tally,
     clock::Clock,
     store::{Store, StoreError},
 };
@@ -44,7 +45,7 @@ struct Embedded {
     writer: Writer,
     readers: Readers,
     keys: KeyFile,
-    rates: Mutex<Rates>,
+    rates: Mutex<Tally>,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
     _lock: File,

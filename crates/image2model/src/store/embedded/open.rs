@@ -24,13 +24,15 @@ use crate::{
 };
 
 /// Version of the tables and records; kept in SQLite's `user_version`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 pub(super) const FILE: &str = "store.sqlite3";
 /// Beside it while its jobs are in another store, too.
 const MOVED: &str = "store.moved";
 const LOCK: &str = "store.lock";
 /// The tables that version 2 brought.
 const KEYS: &str = include_str!("keys.sql");
+/// What version 3 brought.
+const FAIR_USE: &str = include_str!("fair_use.sql");
 /// Half a second in all.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(25);
@@ -169,8 +171,11 @@ fn migrate(connection: &mut Connection, data_dir: &Path) -> Result<(), OpenError
         .map_err(unusable)?;
     match found {
         FORMAT => Ok(()),
-        0 => make_tables(connection, &[include_str!("schema.sql"), KEYS]).map_err(unusable),
-        1 => make_tables(connection, &[KEYS]).map_err(unusable),
+        0 => {
+            make_tables(connection, &[include_str!("schema.sql"), KEYS, FAIR_USE]).map_err(unusable)
+        }
+        1 => make_tables(connection, &[KEYS, FAIR_USE]).map_err(unusable),
+        2 => make_tables(connection, &[FAIR_USE]).map_err(unusable),
         newer => Err(OpenError(format!(
             "the store in {shown} has format version {newer}, and this program knows versions up to {FORMAT}: \
              use the newer program that wrote it"

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, Row, params};
 use super::rows::{self, DEAD, DELAYED, LEASED, READY};
 use crate::{
     job::{Fact, FileRecord, Job, JobId, Lane, Owner, Queue, Task, TaskId, Timestamp},
-    store::{Cursor, Depth, Page, StoreError},
+    store::{Cursor, Depth, Died, Page, StoreError},
 };
 
 pub(super) fn jobs(connection: &Connection, ids: &[JobId]) -> Result<Vec<Option<Job>>, StoreError> {
@@ -95,12 +95,21 @@ pub(super) fn depths(
     Ok(depths)
 }
 
-pub(super) fn dead(connection: &Connection, limit: usize) -> Result<Vec<Task>, StoreError> {
+pub(super) fn dead(
+    connection: &Connection,
+    after: Option<&Died>,
+    limit: usize,
+) -> Result<Vec<Task>, StoreError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let (at, job, work) = after.map_or((i64::MAX, [0xff; 16], String::new()), |died| {
+        let TaskId { job, work } = &died.task;
+        (died.at.0, rows::key(*job), work.to_string())
+    });
     rows::tasks(
         connection,
-        "state = 3 AND state > 0 ORDER BY due DESC, place DESC LIMIT ?1",
-        &[&limit],
+        "state = 3 AND state > 0 AND (due, job, work) < (?1, ?2, ?3) \
+         ORDER BY due DESC, job DESC, work DESC LIMIT ?4",
+        &[&at, &job, &work, &limit],
     )
 }
 

@@ -4,8 +4,8 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, types::Type};
 
 use crate::{
     job::{
-        Flow, Job, JobId, Lane, LeaseState, Queue, Task, TaskId, TaskState, Timestamp, Work,
-        WorkerId,
+        Flow, Holding, Job, JobId, Lane, LeaseState, Queue, Task, TaskId, TaskState, Timestamp,
+        Work, WorkerId,
     },
     store::StoreError,
 };
@@ -43,16 +43,73 @@ pub(super) fn job(connection: &Connection, id: JobId) -> Result<Option<Job>, Sto
 }
 
 pub(super) fn insert_job(connection: &Connection, job: &Job) -> Result<(), StoreError> {
+    let [images, bytes] = holding(job);
     connection
-        .prepare_cached("INSERT INTO jobs (id, owner, created, record) VALUES (?1, ?2, ?3, ?4)")?
-        .execute(params![key(job.id), job.owner.0, job.created.0, text(job)?])?;
+        .prepare_cached(
+            "INSERT INTO jobs (id, owner, created, record, images, bytes) VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        )?
+        .execute(params![
+            key(job.id),
+            job.owner.0,
+            job.created.0,
+            text(job)?,
+            images,
+            bytes
+        ])?;
     Ok(())
 }
 
 pub(super) fn update_job(connection: &Connection, job: &Job) -> Result<(), StoreError> {
+    let [images, bytes] = holding(job);
     connection
-        .prepare_cached("UPDATE jobs SET ended = ?2, record = ?3 WHERE id = ?1")?
-        .execute(params![key(job.id), job.ended.map(|at| at.0), text(job)?])?;
+        .prepare_cached(
+            "UPDATE jobs SET ended = ?2, record = ?3, images = ?4, bytes = ?5 WHERE id = ?1",
+        )?
+        .execute(params![
+            key(job.id),
+            job.kept_since().map(|at| at.0),
+            text(job)?,
+            images,
+            bytes
+        ])?;
+    Ok(())
+}
+
+/// Images and bytes that count in the owner's holding, which triggers keep.
+fn holding(job: &Job) -> [i64; 2] {
+    if !job.is_counted() {
+        return [0, 0];
+    }
+    let Holding { images, bytes } = job.holding();
+    [images, bytes].map(|count| i64::try_from(count).unwrap_or(i64::MAX))
+}
+
+/// The fingerprint of a removed job that is remembered still.
+pub(super) fn remembered(
+    connection: &Connection,
+    id: JobId,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let sql = "SELECT fingerprint FROM remembered WHERE job = ?1 AND until > ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let found = statement.query_row(params![key(id), now.0], |row| row.get(0));
+    Ok(found.optional()?)
+}
+
+/// Remembers a job that goes, where a repeat of it may still come, and forgets those whose time is over.
+pub(super) fn remember(
+    connection: &Connection,
+    job: &Job,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    connection
+        .prepare_cached("DELETE FROM remembered WHERE until <= ?1")?
+        .execute([now.0])?;
+    if let Some((fingerprint, until)) = job.remembered(now) {
+        connection
+            .prepare_cached("INSERT OR REPLACE INTO remembered VALUES (?1, ?2, ?3)")?
+            .execute(params![key(job.id), fingerprint, until.0])?;
+    }
     Ok(())
 }
 

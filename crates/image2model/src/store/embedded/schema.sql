@@ -1,4 +1,5 @@
--- One row per job; `record` is the whole of it as JSON, the columns before it are what is searched by.
+-- One row per job; `record` is the whole of it as JSON, the columns before it are what is searched by. `ended` of a
+-- deleted job is 0, so that it is removed first.
 CREATE TABLE jobs (
     id      BLOB PRIMARY KEY NOT NULL,
     owner   TEXT NOT NULL,

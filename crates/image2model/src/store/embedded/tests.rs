@@ -7,8 +7,8 @@ use super::{Embedded, open};
 use crate::{
     clock::Clock,
     job::{
-        FactKind, ItemStatus, JobStatus, Lane, Queue, RetryPolicy, TaskId, TaskState, Work,
-        WorkerId,
+        FactKind, Holding, ItemStatus, JobStatus, Lane, Owner, Queue, RetryPolicy, TaskId,
+        TaskState, Work, WorkerId,
         transition::{Completion, NewJob},
     },
     store::{
@@ -155,12 +155,46 @@ async fn a_newer_format_is_refused_and_left_alone() {
     drop(connection);
     let refused = refusal(dir.path());
     assert!(refused.contains("format version 7"), "{refused}");
-    assert!(refused.contains("versions up to 2"), "{refused}");
+    assert!(refused.contains("versions up to 3"), "{refused}");
     let connection = Connection::open(&file).unwrap();
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
         .unwrap();
     assert_eq!(version, 7);
+}
+
+/// What version 3 brought, undone.
+const BEFORE_FAIR_USE: &str =
+    "DROP TRIGGER job_comes; DROP TRIGGER job_changes; DROP TRIGGER job_goes;
+    DROP TABLE holdings; DROP TABLE remembered;
+    ALTER TABLE jobs DROP COLUMN images; ALTER TABLE jobs DROP COLUMN bytes;
+    PRAGMA user_version = 2;";
+
+#[tokio::test]
+async fn what_owners_have_in_a_store_of_before_is_counted_when_it_is_opened() {
+    let (dir, clock, store) = fresh();
+    let mut new = new_job(3);
+    new.owner = Owner("somebody".to_owned());
+    store.jobs.create_job(new.clone()).await.unwrap();
+    let held = reserve(&store, 1).await.remove(0).lease;
+    let leases = std::slice::from_ref(&held);
+    store.jobs.start(leases).await.unwrap();
+    let made = conformance::completion(&held, "glb");
+    store.jobs.complete(&held, made).await.unwrap();
+    store.jobs.create_job(new_job(1)).await.unwrap();
+    let counted = store.limits.holding(&new.owner).await.unwrap();
+    assert_eq!((counted.images, counted.bytes), (2, 310));
+    drop(store);
+    let connection = Connection::open(dir.path().join("store.sqlite3")).unwrap();
+    connection.execute_batch(BEFORE_FAIR_USE).unwrap();
+    drop(connection);
+    let store = opened(dir.path(), &clock);
+    assert_eq!(store.limits.holding(&new.owner).await, Ok(counted));
+    let nobody = store.limits.holding(&Owner::open()).await;
+    assert_eq!(nobody, Ok(Holding::default()));
+    store.jobs.cancel(new.id).await.unwrap();
+    let left = store.limits.holding(&new.owner).await.unwrap();
+    assert_eq!((left.images, left.bytes), (0, 310));
 }
 
 #[tokio::test]
@@ -171,6 +205,7 @@ async fn a_store_from_before_there_were_keys_gets_their_tables() {
     store.jobs.create_job(new).await.unwrap();
     drop(store);
     let connection = Connection::open(dir.path().join("store.sqlite3")).unwrap();
+    connection.execute_batch(BEFORE_FAIR_USE).unwrap();
     let older = "DROP TABLE keys; DROP TABLE secrets; PRAGMA user_version = 1;";
     connection.execute_batch(older).unwrap();
     drop(connection);

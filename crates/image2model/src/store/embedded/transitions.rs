@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     job::{
-        ItemId, Job, JobId, Lease, Task, TaskState, Work,
+        ItemId, Job, JobId, Lease, Task, TaskId, TaskState, Timestamp, Work,
         transition::{self, Completion, Failure, Fate, NewJob},
     },
     store::{Created, Held, StoreError, Swept},
@@ -71,11 +71,11 @@ impl Tx<'_> {
 
 pub(super) fn create_job(tx: &mut Tx<'_>, new: NewJob) -> Result<Created, StoreError> {
     if let Some(job) = rows::job(tx.connection, new.id)? {
-        return if job.owner == new.owner && job.fingerprint == new.fingerprint {
-            Ok(Created::Existing(job))
-        } else {
-            Err(StoreError::KeyReused)
-        };
+        transition::repeats(&job, &new)?;
+        return Ok(Created::Existing(job));
+    }
+    if let Some(fingerprint) = rows::remembered(tx.connection, new.id, tx.now)? {
+        return Err(StoreError::removed(&new, &fingerprint));
     }
     let (job, tasks) = transition::create(new, tx.now)?;
     rows::insert_job(tx.connection, &job)?;
@@ -193,16 +193,45 @@ pub(super) fn request_format(
 }
 
 pub(super) fn cancel(tx: &mut Tx<'_>, id: JobId) -> Result<Job, StoreError> {
+    let (job, ()) = end_early(tx, id, transition::cancel)?;
+    Ok(job)
+}
+
+pub(super) fn delete(tx: &mut Tx<'_>, id: JobId) -> Result<Job, StoreError> {
+    let (was_deleted, known) = {
+        let job = tx.job(id)?;
+        (job.deleted, job.last_fact())
+    };
+    let (job, removal) = end_early(tx, id, transition::delete)?;
+    enqueue(tx, removal.as_slice())?;
+    if !was_deleted && job.last_fact() == known {
+        tx.effects.beyond.push(id);
+    }
+    Ok(job)
+}
+
+/// Lets `decide` take tasks away, and with them perhaps the job to its end.
+fn end_early<T>(
+    tx: &mut Tx<'_>,
+    id: JobId,
+    decide: impl FnOnce(&mut Job, &mut Vec<Task>, Timestamp) -> T,
+) -> Result<(Job, T), StoreError> {
     let mut job = tx.job(id)?;
     let known = job.last_fact();
     let before = rows::tasks_of(tx.connection, id)?;
     let mut after = before.clone();
-    transition::cancel(&mut job, &mut after, tx.now);
+    let decided = decide(&mut job, &mut after, tx.now);
     for task in before.iter().filter(|task| !after.contains(task)) {
         rows::delete_task(tx.connection, &task.id)?;
     }
     tx.save(&job, known)?;
-    Ok(job)
+    Ok((job, decided))
+}
+
+pub(super) fn bury(tx: &mut Tx<'_>, id: &TaskId) -> Result<(), StoreError> {
+    let mut tasks = rows::tasks_of(tx.connection, id.job)?;
+    transition::bury(&mut tasks, id)?;
+    rows::delete_task(tx.connection, id)
 }
 
 pub(super) fn request_removal(tx: &mut Tx<'_>, id: JobId) -> Result<(), StoreError> {
@@ -216,6 +245,9 @@ pub(super) fn removed(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), StoreError> 
     let mut task = rows::find_task(tx.connection, &lease.task)?.ok_or(StoreError::LeaseLost)?;
     transition::removed(&mut task, &lease.token)?;
     tx.effects.beyond.push(lease.task.job);
+    if let Some(job) = rows::job(tx.connection, lease.task.job)? {
+        rows::remember(tx.connection, &job, tx.now)?;
+    }
     rows::delete_job(tx.connection, lease.task.job)
 }
 

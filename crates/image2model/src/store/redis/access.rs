@@ -1,6 +1,6 @@
 //! Keys and rates. The keys lie in the first shard: a hash of what was made, one of when each was revoked and one of
 //! when each was last used, so that each change is one command; and the secrets in a set by their time. A rate lies in the
-//! shard of its name.
+//! shard of its name; what an owner has is counted in each shard by the commits of its jobs.
 
 use std::collections::BTreeMap;
 
@@ -14,7 +14,7 @@ use crate::{
         link::Secret,
         rate::{Admission, Window},
     },
-    job::Timestamp,
+    job::{Holding, Owner, Timestamp},
     store::{Keys, Limits, Register, StoreError, VALID_SECRETS},
 };
 
@@ -116,11 +116,16 @@ fn read<T: FromRedisValue>(value: Value) -> Result<T, StoreError> {
 
 #[async_trait]
 impl Limits for Redis {
-    async fn admit(&self, name: &str, windows: &[Window]) -> Result<Admission, StoreError> {
+    async fn admit(
+        &self,
+        name: &str,
+        windows: &[Window],
+        count: u32,
+    ) -> Result<Admission, StoreError> {
         let shard = self.shards.of_name(name);
         let mut admit = self.scripts.admit.call();
         admit.key(shard.key(&format!("rate:{name}")));
-        admit.arg(self.time.given());
+        admit.arg(self.time.given()).arg(count);
         for window in windows {
             admit
                 .arg(window.period_us())
@@ -130,5 +135,23 @@ impl Limits for Redis {
         let (admitted, now, whole): (i64, i64, Vec<i64>) =
             self.nodes.ask(shard, admit.cmd()).await?;
         Ok(Admission::read(windows, admitted == 1, &whole, now))
+    }
+
+    /// Each shard's part, summed.
+    async fn holding(&self, owner: &Owner) -> Result<Holding, StoreError> {
+        let read = self.shards.all().map(|shard| {
+            let mut read = cmd("HMGET");
+            read.arg(shard.holding(owner)).arg("images").arg("bytes");
+            (shard, read)
+        });
+        let parts: Vec<(Option<i64>, Option<i64>)> = self.nodes.read_all(read.collect()).await?;
+        let sum = |part: fn(&(Option<i64>, Option<i64>)) -> Option<i64>| {
+            let all = parts.iter().filter_map(part).sum::<i64>();
+            u64::try_from(all).unwrap_or(0)
+        };
+        Ok(Holding {
+            images: sum(|part| part.0),
+            bytes: sum(|part| part.1),
+        })
     }
 }

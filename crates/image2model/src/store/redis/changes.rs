@@ -50,10 +50,17 @@ fn write_job(
         .unwrap_or_default();
     let owner = OWNER.to_string();
     match (before, after) {
-        (None, Some(new)) => to.add(["add", &owner, &new.job.created.0.to_string(), &id]),
-        (Some(_), None) => {
+        (None, Some(new)) => {
+            // What was remembered of one before it.
+            if to.replaces_gone {
+                to.add(["delete"]);
+            }
+            to.add(["add", &owner, &new.job.created.0.to_string(), &id]);
+        }
+        (Some(old), None) => {
             to.add(["remove", &owner, &id]);
             to.add(["delete"]);
+            remember(to, &old.job);
         }
         _ => {}
     }
@@ -72,12 +79,44 @@ fn write_job(
         _ => {}
     }
     match (removable(before), removable(after)) {
-        (None, Some(at)) => to.add(["add", &ENDED.to_string(), &at.to_string(), &id]),
+        (old, Some(at)) if old != Some(at) => {
+            to.add(["add", &ENDED.to_string(), &at.to_string(), &id]);
+        }
         (Some(_), None) => to.add(["remove", &ENDED.to_string(), &id]),
         _ => {}
     }
     forget_progress(to, before, after);
+    change_holding(to, before, after);
     Ok(())
+}
+
+/// A job that goes leaves its fingerprint where a repeat of it may still come.
+fn remember(to: &mut Operations, job: &Job) {
+    if let Some((fingerprint, until)) = job.remembered(to.now) {
+        let seconds = until.since(to.now) / 1000 + 1;
+        let gone = format!("{} {fingerprint}", until.0);
+        to.add(["remember", &gone, &seconds.to_string()]);
+    }
+}
+
+/// What the owner has changes with what the job comes to.
+fn change_holding(to: &mut Operations, before: Option<&Entry>, after: Option<&Entry>) {
+    let counted = |entry: Option<&Entry>| {
+        let job = entry.map(|entry| &entry.job).filter(|job| job.is_counted());
+        job.map(Job::holding).unwrap_or_default()
+    };
+    let (old, new) = (counted(before), counted(after));
+    if old == new {
+        return;
+    }
+    let Some(Entry { job, .. }) = before.or(after) else {
+        return;
+    };
+    let more = |new: u64, old: u64| (i128::from(new) - i128::from(old)).to_string();
+    let key = to.shard.holding(&job.owner);
+    let key = to.key(key).to_string();
+    let (images, bytes) = (more(new.images, old.images), more(new.bytes, old.bytes));
+    to.add(["hold", &key, &images, &bytes]);
 }
 
 /// Progress ends with its item.
@@ -186,11 +225,11 @@ fn names(entry: Option<&Entry>) -> String {
         .join("\n")
 }
 
-/// When a job ended that nobody removes yet.
+/// When a job ended, as its removal goes by, that nobody removes yet.
 fn removable(entry: Option<&Entry>) -> Option<i64> {
     let entry = entry?;
     let removing = |task: &Task| task.id.work == Work::Remove && !is_dead(task);
-    let ended = entry.job.ended?;
+    let ended = entry.job.kept_since()?;
     (!entry.tasks.iter().any(removing)).then_some(ended.0)
 }
 
@@ -209,8 +248,7 @@ fn told(before: Option<&Entry>, after: Option<&Entry>) -> Vec<Told> {
             first: u32::try_from(known + 1).unwrap_or(u32::MAX),
             facts: job.facts.iter().skip(known).cloned().collect(),
         });
-    } else if before.is_some_and(|entry| files(&entry.job) != files(job) || gives_up(entry, tasks))
-    {
+    } else if before.is_some_and(|old| is_beyond(old, job, tasks)) {
         told.push(Told::Beyond { job: job.id });
     }
     for task in tasks.iter().filter(|task| task.state == TaskState::Ready) {
@@ -221,6 +259,11 @@ fn told(before: Option<&Entry>, after: Option<&Entry>) -> Vec<Told> {
         }
     }
     told
+}
+
+/// Whether there is something new of a job that no fact says.
+fn is_beyond(before: &Entry, job: &Job, tasks: &[Task]) -> bool {
+    files(&before.job) != files(job) || before.job.deleted != job.deleted || gives_up(before, tasks)
 }
 
 /// Whether the writing of a further format is given up.

@@ -8,7 +8,7 @@ use super::{
     keys::Shard,
 };
 use crate::{
-    job::{Lane, Owner, Queue, TaskId},
+    job::{Lane, Owner, Queue, TaskId, Timestamp},
     store::StoreError,
 };
 
@@ -44,6 +44,10 @@ impl Commit {
 /// Operations as they are collected.
 pub(super) struct Operations {
     pub(super) shard: Shard,
+    /// When it was decided.
+    pub(super) now: Timestamp,
+    /// Whether a removed job is remembered where this one goes.
+    pub(super) replaces_gone: bool,
     /// How long after its end a job vanishes that nobody has removed.
     pub(super) vanishes_after: Option<Duration>,
     keys: Vec<String>,
@@ -68,6 +72,8 @@ impl Operations {
         keys.extend([shard.owner(&owner), shard.key("news")]);
         Self {
             shard,
+            now: loaded.now,
+            replaces_gone: loaded.gone.is_some(),
             vanishes_after: None,
             keys,
             lanes: Vec::new(),

@@ -1,6 +1,6 @@
 //! A job as it was loaded, and the round of loading, deciding and writing.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::BTreeMap, str::FromStr, time::Duration};
 
 use super::{Redis, changes::text, commit::Commit, keys::Shard, record, unreadable};
 use crate::{
@@ -46,8 +46,30 @@ pub(super) enum Writing {
 /// A task's name, record and lease; the last is empty where there is none.
 pub(super) type TaskRead = (String, String, String);
 
-/// Time, version, record, progress and tasks.
-type Answer = (i64, String, Vec<u8>, Vec<String>, Vec<TaskRead>);
+/// Time, version, record, fingerprint of one that is gone, progress and tasks.
+type Answer = (i64, String, Vec<u8>, String, Vec<String>, Vec<TaskRead>);
+
+/// What is left of a removed job: `until fingerprint`, in ms.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Gone {
+    pub(super) until: Timestamp,
+    pub(super) fingerprint: String,
+}
+
+impl FromStr for Gone {
+    type Err = StoreError;
+
+    fn from_str(text: &str) -> Result<Self, StoreError> {
+        let parts = text.split_once(' ');
+        let read = parts.and_then(|(until, fingerprint)| {
+            Some(Self {
+                until: Timestamp(until.parse().ok()?),
+                fingerprint: fingerprint.to_owned(),
+            })
+        });
+        read.ok_or_else(|| unreadable(format!("{text:?} is no removed job")))
+    }
+}
 
 /// What the server had at one moment.
 pub(super) struct Loaded {
@@ -56,6 +78,8 @@ pub(super) struct Loaded {
     /// Empty when there is no job.
     pub(super) version: String,
     pub(super) entry: Option<Entry>,
+    /// Whether a removed job is remembered there.
+    pub(super) gone: Option<Gone>,
     /// As written, since it is compared as written.
     pub(super) leases: BTreeMap<TaskId, String>,
     pub(super) now: Timestamp,
@@ -150,6 +174,9 @@ impl Redis {
     ) -> Result<T, StoreError> {
         for round in 0..ROUNDS {
             let loaded = self.load_for(id, items, writing).await?;
+            if writing == Writing::New && loaded.is_remembered() {
+                return Err(StoreError::Removed);
+            }
             let mut entry = loaded.entry.clone();
             let answer = match decide(&mut entry, loaded.now.max(loaded.newest())) {
                 // It may be a repeat of what was written, but not confirmed.
@@ -196,7 +223,7 @@ impl Redis {
         for item in items {
             load.key(shard.progress(id, *item));
         }
-        let (time, version, record, progress, tasks): Answer = match writing {
+        let (time, version, record, gone, progress, tasks): Answer = match writing {
             Writing::OneOfMany => self.nodes.ask_if_there(shard, load.cmd()).await?,
             _ => self.nodes.ask(shard, load.cmd()).await?,
         };
@@ -205,6 +232,7 @@ impl Redis {
         let mut loaded = Loaded {
             version,
             now: self.time.or(told),
+            gone: gone.parse().ok(),
             ..Loaded::nothing(shard, id)
         };
         if !record.is_empty() {
@@ -271,9 +299,14 @@ impl Loaded {
             id,
             version: String::new(),
             entry: None,
+            gone: None,
             leases: BTreeMap::new(),
             now: Timestamp(0),
         }
+    }
+
+    fn is_remembered(&self) -> bool {
+        self.gone.as_ref().is_some_and(|gone| self.now < gone.until)
     }
 
     /// When the newest fact was: none may be older than the one before it.

@@ -16,8 +16,8 @@ use crate::{
         transition::{Completion, Failure, NewJob},
     },
     store::{
-        Condition, Created, Cursor, Depth, Held, Jobs, News, Page, Progress, Reserve, Reserved,
-        StoreError, Swept,
+        Condition, Created, Cursor, Depth, Died, Held, Jobs, News, Page, Progress, Reserve,
+        Reserved, StoreError, Swept,
     },
 };
 
@@ -93,10 +93,11 @@ fn items<'a>(leases: impl IntoIterator<Item = &'a Lease>) -> Vec<u8> {
 #[async_trait]
 impl Jobs for Redis {
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError> {
-        self.transact_new(new.id, |entry, now| {
-            transitions::create_job(entry, new.clone(), now)
-        })
-        .await
+        let create = |entry: &mut _, now| transitions::create_job(entry, new.clone(), now);
+        match self.transact_new(new.id, create).await {
+            Err(StoreError::Removed) => Err(self.why_removed(&new).await?),
+            created => created,
+        }
     }
 
     async fn reserve(&self, ask: Reserve) -> Result<Vec<Reserved>, StoreError> {
@@ -150,10 +151,18 @@ impl Jobs for Redis {
             transitions::request_format(entry, item, format, now)
         })
         .await
+        .map_err(|error| match error {
+            StoreError::Removed => StoreError::NotFound,
+            other => other,
+        })
     }
 
     async fn cancel(&self, id: JobId) -> Result<Job, StoreError> {
         self.transact_told(id, transitions::cancel).await
+    }
+
+    async fn delete(&self, id: JobId) -> Result<Job, StoreError> {
+        self.transact_told(id, transitions::delete).await
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -202,8 +211,13 @@ impl Jobs for Redis {
         self.all_depths().await
     }
 
-    async fn dead(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
-        self.newest_dead(limit).await
+    async fn dead(&self, after: Option<&Died>, limit: usize) -> Result<Vec<Task>, StoreError> {
+        self.newest_dead(after, limit).await
+    }
+
+    async fn bury(&self, id: &TaskId) -> Result<(), StoreError> {
+        self.transact_told(id.job, |entry, _| transitions::bury(entry, id))
+            .await
     }
 
     async fn sweep(&self) -> Result<Swept, StoreError> {

@@ -61,6 +61,11 @@ impl Shard {
         self.key(&format!("owner:{}", owner.0))
     }
 
+    /// Counts of what the owner's jobs in this shard come to.
+    pub(super) fn holding(self, owner: &Owner) -> String {
+        self.key(&format!("holding:{}", owner.0))
+    }
+
     /// A sorted set of one queue and lane.
     pub(super) fn lane(self, set: &str, queue: Queue, lane: &Lane) -> String {
         self.key(&format!("{set}:{}", lane_name(queue, lane)))

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use redis::{Cmd, cmd};
 
-use super::{Redis, record, unreadable};
+use super::{Redis, entry::Gone, record, unreadable};
 use crate::{
-    job::{FileRecord, Job, JobId, Owner, Task, TaskId, Timestamp},
+    job::{FileRecord, Job, JobId, Owner, Task, TaskId, Timestamp, transition::NewJob},
     store::{Cursor, Page, StoreError},
 };
 
@@ -38,6 +38,18 @@ impl Redis {
         let parse = |record: Vec<u8>| record::read(&record);
         let each = records.into_iter();
         Ok(each.map(|record| record.map(parse).transpose()).collect())
+    }
+
+    /// Of a submission in whose place a removed job is remembered.
+    pub(super) async fn why_removed(&self, new: &NewJob) -> Result<StoreError, StoreError> {
+        let shard = self.shards.of(new.id);
+        let mut read = cmd("HGET");
+        read.arg(shard.job(new.id)).arg("gone");
+        let gone: Option<String> = self.nodes.read(shard, read).await?;
+        let gone = gone.map(|gone| gone.parse::<Gone>()).transpose()?;
+        Ok(gone.map_or(StoreError::Removed, |gone| {
+            StoreError::removed(new, &gone.fingerprint)
+        }))
     }
 
     /// Read with its job, at one moment.
@@ -189,7 +201,7 @@ impl Redis {
 }
 
 /// Members from the highest score down.
-fn newest(key: &str, from: &str, to: &str, limit: Option<usize>) -> Cmd {
+pub(super) fn newest(key: &str, from: &str, to: &str, limit: Option<usize>) -> Cmd {
     let mut newest = cmd("ZRANGE");
     newest.arg(key).arg(from).arg(to).arg("BYSCORE").arg("REV");
     if let Some(limit) = limit {

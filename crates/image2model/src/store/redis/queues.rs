@@ -8,12 +8,12 @@ use super::{
     Redis,
     entry::task,
     keys::{Shard, lane_of},
-    queries::server_time,
+    queries::{newest, server_time},
     unreadable,
 };
 use crate::{
     job::{Lane, Queue, Task, TaskId, TaskState, Timestamp},
-    store::{Depth, StoreError},
+    store::{Depth, Died, StoreError},
 };
 
 /// A queue and lane that a shard has seen tasks of, and the time there.
@@ -138,43 +138,36 @@ impl Redis {
         Ok(rank.map(|rank| rank * u64::from(self.shards.0)))
     }
 
-    pub(super) async fn newest_dead(&self, limit: usize) -> Result<Vec<Task>, StoreError> {
-        if limit == 0 {
-            return Ok(Vec::new());
-        }
+    /// Up to `limit` of all shards, merged.
+    pub(super) async fn newest_dead(
+        &self,
+        after: Option<&Died>,
+        limit: usize,
+    ) -> Result<Vec<Task>, StoreError> {
         let seen = self.seen().await?;
-        let read = seen.iter().map(
-            |Seen {
-                 shard, queue, lane, ..
-             }| {
-                let mut newest = cmd("ZREVRANGE");
-                newest
-                    .arg(shard.lane("dead", *queue, lane))
-                    .arg(0)
-                    .arg(limit - 1);
-                (*shard, newest.arg("WITHSCORES").take())
-            },
-        );
+        let read = seen.iter().flat_map(|seen| dead_in(seen, after, limit));
         let parts: Vec<Option<Vec<(String, f64)>>> =
             self.nodes.ask_reachable(read.collect()).await?;
-        let mut found: Vec<(i64, Shard, String)> = seen
-            .iter()
-            .zip(parts)
-            .flat_map(|(seen, part)| {
-                let part = part.unwrap_or_default().into_iter();
-                part.map(|(id, at)| (at as i64, seen.shard, id))
-            })
-            .collect();
+        let mut found: Vec<(i64, String, Shard)> = Vec::new();
+        for (parts, seen) in parts.chunks(2).zip(&seen) {
+            let part = parts.iter().flatten().flatten();
+            found.extend(part.map(|(id, at)| (*at as i64, id.clone(), seen.shard)));
+        }
+        if let Some(Died { at, task }) = after {
+            let last = (at.0, task.to_string());
+            found.retain(|(at, id, _)| (at, id) < (&last.0, &last.1));
+        }
         found.sort_unstable_by(|a, b| b.cmp(a));
+        found.dedup();
         found.truncate(limit);
         let read = found
             .iter()
-            .map(|(_, shard, id)| (*shard, cmd("HGET").arg(shard.key("tasks")).arg(id).take()));
+            .map(|(_, id, shard)| (*shard, cmd("HGET").arg(shard.key("tasks")).arg(id).take()));
         let records: Vec<Option<String>> = self.nodes.read_all(read.collect()).await?;
         let dead = found
             .iter()
             .zip(records)
-            .filter_map(|((at, _, id), record)| {
+            .filter_map(|((at, id, _), record)| {
                 let read = task(&record?, None);
                 let read = read.inspect_err(|error| tracing::error!(task = id, %error, "left out"));
                 let mut task = read.ok()?;
@@ -190,6 +183,21 @@ impl Redis {
             });
         Ok(dead.collect())
     }
+}
+
+/// Two questions: for those that died with the last of the page before, to be told apart by their names, and for those
+/// before.
+fn dead_in(seen: &Seen, after: Option<&Died>, limit: usize) -> [(Shard, Cmd); 2] {
+    let key = seen.shard.lane("dead", seen.queue, &seen.lane);
+    let (own, from) = match after {
+        Some(Died { at, .. }) => (at.0.to_string(), format!("({}", at.0)),
+        None => ("+inf".to_owned(), "+inf".to_owned()),
+    };
+    let read = |cmd: Cmd| (seen.shard, cmd);
+    [
+        read(newest(&key, &own, &own, None)),
+        read(newest(&key, &from, "-inf", Some(limit))),
+    ]
 }
 
 fn parsed<T: FromRedisValue>(answer: Value) -> Result<T, StoreError> {

@@ -52,6 +52,20 @@ mod tests {
     }
 
     #[test]
+    fn a_job_of_which_nothing_more_is_told_is_as_it_always_was() {
+        let (mut job, _) = transition::create(new_job("127.0.0.1", 1), Timestamp(7)).unwrap();
+        let text = String::from_utf8(write(&job).unwrap()).unwrap();
+        assert!(
+            !text.contains("about") && !text.contains("deleted"),
+            "{text}"
+        );
+        assert_eq!(read(text.as_bytes()), Ok(job.clone()));
+        job.about.labels.push("shop".to_owned());
+        job.deleted = true;
+        assert_eq!(read(&write(&job).unwrap()), Ok(job));
+    }
+
+    #[test]
     fn what_is_no_record_is_refused() {
         for nonsense in [
             &b""[..],

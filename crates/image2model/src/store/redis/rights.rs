@@ -5,7 +5,7 @@ use super::{keys::Shard, nodes::Nodes, open::first_shards, script::Scripts};
 use crate::store::StoreError;
 
 /// All commands that the store and its scripts use, but for those that asking this takes, and `xread`.
-const NEEDED: &str = "info time exists expire persist del get mget set incr hget hmget hgetall hset hsetnx hdel \
+const NEEDED: &str = "info time exists expire persist del get mget set incr hget hmget hgetall hset hsetnx hincrby hdel \
     sadd smembers zadd zcard zpopmin zrange zrank zrem zremrangebyscore zrevrange zscore xadd xlen xrevrange";
 /// What finding the servers takes.
 const UNDER_SENTINELS: &str = "role";

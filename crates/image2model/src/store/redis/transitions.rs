@@ -17,11 +17,8 @@ pub(super) fn create_job(
     now: Timestamp,
 ) -> Result<Created, StoreError> {
     if let Some(Entry { job, .. }) = entry {
-        return if job.owner == new.owner && job.fingerprint == new.fingerprint {
-            Ok(Created::Existing(job.clone()))
-        } else {
-            Err(StoreError::KeyReused)
-        };
+        transition::repeats(job, &new)?;
+        return Ok(Created::Existing(job.clone()));
     }
     let (job, tasks) = transition::create(new, now)?;
     let made = Created::New(job.clone());
@@ -124,6 +121,18 @@ pub(super) fn cancel(entry: &mut Option<Entry>, now: Timestamp) -> Result<Job, S
     let Entry { job, tasks, .. } = entry.as_mut().ok_or(StoreError::NotFound)?;
     transition::cancel(job, tasks, now);
     Ok(job.clone())
+}
+
+pub(super) fn delete(entry: &mut Option<Entry>, now: Timestamp) -> Result<Job, StoreError> {
+    let entry = entry.as_mut().ok_or(StoreError::NotFound)?;
+    let removal = transition::delete(&mut entry.job, &mut entry.tasks, now);
+    enqueue(entry, removal);
+    Ok(entry.job.clone())
+}
+
+pub(super) fn bury(entry: &mut Option<Entry>, id: &TaskId) -> Result<(), StoreError> {
+    let entry = entry.as_mut().ok_or(StoreError::NotFound)?;
+    Ok(transition::bury(&mut entry.tasks, id)?)
 }
 
 pub(super) fn request_removal(entry: &mut Option<Entry>, now: Timestamp) -> Result<(), StoreError> {

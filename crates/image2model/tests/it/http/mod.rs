@@ -2,13 +2,18 @@
 //! that is driven by hand.
 
 mod access;
+mod admin;
 mod convert;
 mod download;
+mod generate;
 mod guard;
 mod health;
 mod jobs;
+mod limits;
+mod logs;
 mod openapi;
 mod page;
+mod resources;
 mod slow;
 mod status;
 mod strangers;
@@ -41,6 +46,7 @@ use image2model::{
         FileRecord, JobId, Lane, Lease, Notice, Queue, RetryPolicy, Timestamp, Work, WorkerId,
         transition::{Completion, Failure, Retry},
     },
+    logs::Logs,
     service::{Parts, Service},
     store::{Held, Reserve, Reserved, embedded},
 };
@@ -126,6 +132,8 @@ impl Api {
         let store = embedded::open(dir.path(), clock.clone(), retry).unwrap();
         let space = Arc::new(Mutex::new(Some(space)));
         let read = space.clone();
+        let logs = Logs::new(&config.log, clock.clone());
+        logs.open(&dir.path().join("logs")).unwrap();
         let parts = Parts {
             store,
             artifacts: Artifacts::local(&dir.path().join("artifacts")).unwrap(),
@@ -136,6 +144,7 @@ impl Api {
                 let gone = || std::io::Error::other("gone");
                 read.lock().unwrap().ok_or_else(gone)
             }),
+            logs: logs.clone().of("this-process"),
         };
         let tasks = TaskTracker::new();
         let service = Service::start(parts, tasks.clone(), CancellationToken::new());

@@ -150,6 +150,11 @@ const KNOWS: &[(&str, &[&str], &str)] = &[
         "artifacts know job/ and TLS only",
     ),
     (
+        "logs",
+        &["clock", "config", "job"],
+        "the log knows files and lines",
+    ),
+    (
         "provider",
         &["config", "job"],
         "a provider knows nothing of queues",

@@ -4,7 +4,8 @@
 -- the next version there.
 -- Reads and writes: KEYS 1 job:<id> (hash), 2 tasks (hash), 3 leases (hash), 4 places (hash), 5 place (counter),
 --   7 lanes (set), 8 ended (sorted set), 9 owner:<owner> (sorted set), 10 news (stream), then for each queue and lane
---   ready, delayed, leased, dead, age, flows (sorted sets), and progress:<id>:<item> of items that end
+--   ready, delayed, leased, dead, age, flows (sorted sets), progress:<id>:<item> of items that end,
+--   and holding:<owner> (hash)
 -- Reads: KEYS 6 served (hash)
 -- ARGV: the expected version ('' for no job), the next one, the number of expected leases, each as task and lease ('' for none),
 --   then operations, each a word and its arguments; a key is its number, a lane the number of its first key
@@ -51,6 +52,18 @@ local operations = {
     delete = function()
         redis.call('DEL', JOB)
         counted = true
+    end,
+    -- What is left of a deleted job for so many seconds: a repeat finds it and makes no second job.
+    remember = function()
+        local gone, seconds = arg(), arg()
+        redis.call('HSET', JOB, 'v', version, 'gone', gone)
+        redis.call('EXPIRE', JOB, seconds)
+    end,
+    -- What the owner has changes by so many images and bytes.
+    hold = function()
+        local key, images, bytes = KEYS[tonumber(arg())], arg(), arg()
+        redis.call('HINCRBY', key, 'images', images)
+        redis.call('HINCRBY', key, 'bytes', bytes)
     end,
     put = function()
         local id, record = arg(), arg()

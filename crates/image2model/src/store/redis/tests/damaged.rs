@@ -53,7 +53,7 @@ async fn the_tasks_of_a_damaged_job_are_set_aside_and_others_go_on() {
     assert_eq!(reserve(&store, 3).await, []);
     let depth = &store.jobs.depths().await.unwrap()[&(Queue::ModelGeneration, Lane::local())];
     assert_eq!((depth.leased, depth.delayed, depth.dead), (0, 0, 2));
-    let dead = store.jobs.dead(9).await.unwrap();
+    let dead = store.jobs.dead(None, 9).await.unwrap();
     assert!(
         matches!(&dead[..], [one] if matches!(&one.state, TaskState::Dead { code, .. } if code == "damaged")),
         "{dead:?}"

@@ -1,0 +1,257 @@
+//! The service's own log files: written, rotated, and read again for administrators.
+//!
+//! Each line is a JSON object of `tracing` and lies in the file of its [`LogType`]; errors lie in a file of their own
+//! besides. A file that is full or of another day is put aside under the time of that, and what is put aside goes by
+//! number and age. It knows files and lines; nothing of HTTP, jobs or the store.
+//!
+//! [`Logs::layer`] writes from the start of the process and keeps what comes before [`Logs::open`], which is called once
+//! the data directory is this process's own.
+
+mod analysis;
+mod files;
+mod lines;
+mod writer;
+
+use std::{
+    io, mem,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+
+use crate::{clock::Clock, config::LogSettings};
+
+pub use analysis::{Analysis, Counted, Daily, SystemEvent};
+pub use files::{CleanedUp, Rotation, Statistics, TypeStatistics};
+pub use lines::{Entry, Range};
+pub use writer::LineWriter;
+pub(crate) use writer::filter_with;
+
+use files::Folder;
+
+/// Lines that are kept until there is a folder.
+const KEPT_WAITING: usize = 1000;
+
+/// What a line is about; each has a file of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum LogType {
+    Application,
+    Access,
+    Audit,
+    Errors,
+}
+
+impl LogType {
+    pub const ALL: [Self; 4] = [Self::Application, Self::Access, Self::Audit, Self::Errors];
+
+    /// Those that have every line once.
+    pub const ONCE: [Self; 3] = [Self::Application, Self::Access, Self::Audit];
+
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Application => "application",
+            Self::Access => "access",
+            Self::Audit => "audit",
+            Self::Errors => "errors",
+        }
+    }
+
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
+    /// What lies there, for people.
+    #[must_use]
+    pub fn description(self) -> &'static str {
+        match self {
+            Self::Application => "What the service does: starts, ends, warnings, errors",
+            Self::Access => "Every request with its route, status and time",
+            Self::Audit => "What administrators did, with which key",
+            Self::Errors => "The errors of all other types once more",
+        }
+    }
+
+    /// Where an event of that target belongs.
+    fn of_target(target: &str) -> Self {
+        match target {
+            "access" => Self::Access,
+            "audit" => Self::Audit,
+            _ => Self::Application,
+        }
+    }
+}
+
+/// The log of one process.
+#[derive(Clone)]
+pub struct Logs {
+    shared: Arc<Shared>,
+    /// The process, as the workers' register names it.
+    replica: Arc<str>,
+}
+
+struct Shared {
+    settings: LogSettings,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// There will be a folder.
+    Waiting(Vec<(LogType, Vec<u8>)>),
+    Open(Folder),
+    /// The log goes to the standard error alone.
+    Nowhere,
+}
+
+impl Logs {
+    /// A log that is to lie in a folder.
+    #[must_use]
+    pub fn new(settings: &LogSettings, clock: Arc<dyn Clock>) -> Self {
+        Self::with(settings, clock, State::Waiting(Vec::new()))
+    }
+
+    /// A log without files.
+    #[must_use]
+    pub fn nowhere(settings: &LogSettings, clock: Arc<dyn Clock>) -> Self {
+        Self::with(settings, clock, State::Nowhere)
+    }
+
+    fn with(settings: &LogSettings, clock: Arc<dyn Clock>, state: State) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                settings: settings.clone(),
+                clock,
+                state: Mutex::new(state),
+            }),
+            replica: "".into(),
+        }
+    }
+
+    /// The same log under the name of the process that writes it.
+    #[must_use]
+    pub fn of(self, replica: &str) -> Self {
+        Self {
+            replica: replica.into(),
+            ..self
+        }
+    }
+
+    /// The process that writes it.
+    #[must_use]
+    pub fn replica(&self) -> &str {
+        &self.replica
+    }
+
+    /// Whether it is kept in files.
+    #[must_use]
+    pub fn has_files(&self) -> bool {
+        !matches!(*self.state(), State::Nowhere)
+    }
+
+    /// Begins to write to files in `path`; of a log without files it does nothing.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn open(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let State::Waiting(lines) = &mut *state else {
+            return Ok(());
+        };
+        std::fs::create_dir_all(path)?;
+        let mut folder = Folder::new(path.to_owned(), self.shared.settings.clone());
+        let now = self.shared.clock.now();
+        for (kind, line) in mem::take(lines) {
+            folder.append(kind, &line, now);
+        }
+        folder.prune(now);
+        *state = State::Open(folder);
+        Ok(())
+    }
+
+    /// The folder that it lies in.
+    #[must_use]
+    pub fn folder(&self) -> Option<PathBuf> {
+        match &*self.state() {
+            State::Open(folder) => Some(folder.path().to_owned()),
+            State::Waiting(_) | State::Nowhere => None,
+        }
+    }
+
+    /// Why lines are lost, if any were since the last that was not.
+    #[must_use]
+    pub fn trouble(&self) -> Option<String> {
+        match &*self.state() {
+            State::Open(folder) => folder.trouble(),
+            State::Waiting(_) | State::Nowhere => None,
+        }
+    }
+
+    /// How many files there are, of what size and age.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn statistics(&self) -> io::Result<Statistics> {
+        match self.folder() {
+            Some(path) => Statistics::of(&path),
+            None => Ok(Statistics::default()),
+        }
+    }
+
+    /// Puts every file with lines aside and begins a new one.
+    #[must_use]
+    pub fn rotate(&self) -> Rotation {
+        let now = self.shared.clock.now();
+        match &mut *self.state() {
+            State::Open(folder) => folder.rotate_all(now),
+            State::Waiting(_) | State::Nowhere => Rotation::default(),
+        }
+    }
+
+    /// Removes what was put aside and last written over `days` ago.
+    ///
+    /// # Errors
+    /// The folder cannot be read.
+    pub fn clean_up(&self, days: u32) -> io::Result<CleanedUp> {
+        let now = self.shared.clock.now();
+        match self.folder() {
+            Some(path) => files::clean_up(&path, days, now),
+            None => Ok(CleanedUp::default()),
+        }
+    }
+
+    /// Reads the lines of these types within a range of time, each type in the order of writing.
+    ///
+    /// # Errors
+    /// A file cannot be read, or `take` has failed.
+    pub fn read(
+        &self,
+        kinds: &[LogType],
+        range: Range,
+        mut take: impl FnMut(Entry) -> io::Result<()>,
+    ) -> io::Result<()> {
+        match self.folder() {
+            Some(path) => lines::read(&path, kinds, range, &mut take),
+            None => Ok(()),
+        }
+    }
+
+    fn write(&self, kind: LogType, line: &[u8]) {
+        match &mut *self.state() {
+            State::Waiting(lines) if lines.len() < KEPT_WAITING => {
+                lines.push((kind, line.to_owned()));
+            }
+            State::Open(folder) => folder.append(kind, line, self.shared.clock.now()),
+            State::Waiting(_) | State::Nowhere => {}
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        let state = self.shared.state.lock();
+        state.unwrap_or_else(PoisonError::into_inner)
+    }
+}

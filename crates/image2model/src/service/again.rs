@@ -1,0 +1,170 @@
+//! Items of an old job as a job of their own. Every job owns its files, so their uploads are copied first; what was
+//! copied for a job that comes to nothing is deleted, or left to maintenance, since no record names it.
+
+use futures::future::try_join_all;
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::{
+    artifacts::{ArtifactError, ArtifactKey, Artifacts},
+    job::{
+        About, Flow, Item, ItemStatus, Job, JobId, Priority,
+        transition::{self, NewItem, NewJob},
+    },
+    store::{Created, Jobs, StoreError},
+};
+
+use super::{Caller, Service, ServiceError, submission::all_there};
+
+/// What is to be made again.
+pub(super) struct Again<'a> {
+    pub(super) jobs: &'a dyn Jobs,
+    pub(super) artifacts: &'a Artifacts,
+    pub(super) old: &'a Job,
+    /// Of the old job; at least one.
+    pub(super) items: Vec<&'a Item>,
+    /// The new job's. What was made again under the same id is found, and not made twice.
+    pub(super) id: JobId,
+    pub(super) flow: Flow,
+    pub(super) priority: Priority,
+}
+
+impl Service {
+    /// Makes a new job of a job's failed items, with the same options and the client's own words; its repeat under the
+    /// same idempotency key finds the same job. It is in no hurry where the caller may not ask for one.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] when the job has not ended or nothing of it has failed;
+    /// [`ServiceError::KeyReused`], [`ServiceError::Full`].
+    pub async fn retry(
+        &self,
+        caller: &Caller,
+        id: JobId,
+        idempotency_key: Option<&str>,
+    ) -> Result<Job, ServiceError> {
+        let old = self.job(caller, id).await?;
+        if old.ended.is_none() {
+            let why = "the job has not ended; there is nothing to retry yet".to_owned();
+            return Err(ServiceError::Conflict(why));
+        }
+        let failed = |item: &&Item| item.status == ItemStatus::Failed;
+        let items: Vec<_> = old.items.iter().filter(failed).collect();
+        if items.is_empty() {
+            let why = "no file of the job has failed; there is nothing to retry".to_owned();
+            return Err(ServiceError::Conflict(why));
+        }
+        let id =
+            idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        self.admit(id).await?;
+        let again = Again {
+            jobs: &*self.store.jobs,
+            artifacts: &self.artifacts,
+            old: &old,
+            items,
+            id,
+            flow: caller.flow.clone(),
+            priority: match caller.may_hurry {
+                true => old.priority,
+                false => Priority::Normal,
+            },
+        };
+        again.make().await
+    }
+}
+
+impl Again<'_> {
+    /// Makes the job, or finds the one that this is a repeat of.
+    ///
+    /// # Errors
+    /// [`ServiceError::Conflict`] when an upload is gone by now; [`ServiceError::KeyReused`], [`ServiceError::Full`];
+    /// nothing is left behind.
+    pub(super) async fn make(self) -> Result<Job, ServiceError> {
+        let new = self.new_job();
+        if let Some(job) = self.jobs.job(new.id).await? {
+            transition::repeats(&job, &new).map_err(StoreError::from)?;
+            return Ok(job);
+        }
+        let created = match self.copy(&new).await {
+            Ok(()) => self.jobs.create_job(new.clone()).await,
+            Err(error) => {
+                self.discard(&new).await;
+                return Err(error);
+            }
+        };
+        match created {
+            Ok(Created::New(job)) => Ok(job),
+            Ok(Created::Existing(job)) => {
+                self.discard(&new).await;
+                Ok(job)
+            }
+            // It may have been written for all that.
+            Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
+            Err(error) => {
+                self.discard(&new).await;
+                Err(error.into())
+            }
+        }
+    }
+
+    fn new_job(&self) -> NewJob {
+        let nonce = Uuid::new_v4().simple().to_string();
+        let old = self.old;
+        let items = (1..).zip(&self.items).map(|(number, item)| NewItem {
+            filename: item.filename.clone(),
+            media_type: item.media_type.clone(),
+            size: item.size,
+            upload: ArtifactKey::upload(self.id, &nonce, number).to_string(),
+        });
+        NewJob {
+            id: self.id,
+            owner: old.owner.clone(),
+            flow: self.flow.clone(),
+            priority: self.priority,
+            options: old.options.clone(),
+            formats: old.formats.clone(),
+            fingerprint: Some(self.fingerprint()),
+            about: About {
+                retry_of: Some(old.id),
+                ..old.about.clone()
+            },
+            items: items.collect(),
+        }
+    }
+
+    /// Over what is made again, unlike that of any upload.
+    fn fingerprint(&self) -> String {
+        let mut hash = Sha256::new();
+        hash.update(format!("again {}", self.old.id));
+        for item in &self.items {
+            hash.update([item.number]);
+        }
+        let digest = hash.finalize();
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    async fn copy(&self, new: &NewJob) -> Result<(), ServiceError> {
+        let copies = self.items.iter().zip(&new.items).map(|(item, copy)| async {
+            let from = ArtifactKey::recorded(&item.upload);
+            let to = ArtifactKey::recorded(&copy.upload);
+            match self.artifacts.copy(&from, &to).await {
+                Err(ArtifactError::NotFound) => Err(ServiceError::Conflict(format!(
+                    "the upload {} is not there any more",
+                    item.filename
+                ))),
+                copied => Ok(copied?),
+            }
+        });
+        try_join_all(copies).await?;
+        let keys = new.items.iter().map(|item| item.upload.as_str());
+        all_there(self.artifacts, keys).await
+    }
+
+    async fn discard(&self, new: &NewJob) {
+        for item in &new.items {
+            let key = ArtifactKey::recorded(&item.upload);
+            if let Err(error) = self.artifacts.delete(&key).await {
+                tracing::warn!(%key, %error, "a copy that came to nothing stays until maintenance");
+            }
+        }
+    }
+}

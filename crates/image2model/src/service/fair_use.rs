@@ -1,0 +1,394 @@
+//! Fair use: how often a caller may ask, whether there is room for more work, and how much an owner may have.
+//!
+//! Requests that make work count in the store, exactly over all servers; others in this process alone, and so do those
+//! of callers who are held to no rate. Quotas are read before and counted after: they may be over by what is admitted at
+//! the same moment.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::Instant,
+};
+
+use crate::{
+    access::{
+        Tally,
+        rate::{Admission, Window},
+    },
+    config::{Config, LimitSettings, QuotaSettings},
+    job::{Holding, JobId, Owner, Queue},
+};
+
+use super::{Caller, Service, ServiceError};
+
+/// How long the depth of the queues is taken for what it was.
+const DEPTH_FRESH: Duration = Duration::from_secs(1);
+
+/// What one process counts.
+#[derive(Clone)]
+pub(super) struct FairUse {
+    tally: Arc<Mutex<Tally>>,
+    uploads: Arc<Semaphore>,
+    streams: Arc<Mutex<HashMap<Owner, u32>>>,
+    /// The deepest queue, and when it was so.
+    depth: Arc<tokio::sync::Mutex<Option<(Instant, u64)>>>,
+}
+
+/// One of the uploads that this process receives at once, for as long as it is kept.
+pub struct UploadPlace {
+    _permit: OwnedSemaphorePermit,
+}
+
+/// One of the streams that an owner has open, for as long as it is kept; nothing where they are not counted.
+pub struct StreamPlace {
+    counted: Option<(FairUse, Owner)>,
+}
+
+/// What a caller has and may have.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Usage {
+    /// Nothing where there is nobody to count it for.
+    pub holding: Option<Holding>,
+    pub streams: Option<u32>,
+    /// Nothing where there is no quota of it.
+    pub images_today: Option<u32>,
+    /// How the windows of requests that make work stand.
+    pub work: Admission,
+}
+
+impl FairUse {
+    pub(super) fn new(config: &Config) -> Self {
+        Self {
+            tally: Arc::default(),
+            uploads: Arc::new(Semaphore::new(config.upload.max_running)),
+            streams: Arc::default(),
+            depth: Arc::default(),
+        }
+    }
+
+    fn streams(&self) -> MutexGuard<'_, HashMap<Owner, u32>> {
+        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for StreamPlace {
+    fn drop(&mut self) {
+        let Some((fair, owner)) = self.counted.take() else {
+            return;
+        };
+        let mut streams = fair.streams();
+        if let Some(open) = streams.get_mut(&owner) {
+            *open -= 1;
+            if *open == 0 {
+                streams.remove(&owner);
+            }
+        }
+    }
+}
+
+impl Service {
+    /// Counts a request that makes work, and tells whether it may.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotYet`] when too much work waits, [`ServiceError::Unavailable`].
+    pub async fn admit_work(&self, caller: &Caller) -> Result<Admission, ServiceError> {
+        self.check_depth().await?;
+        let windows = windows_of_work(&self.config.limits);
+        if caller.is_unlimited {
+            return Ok(self.tell_unlimited("work", caller, &windows));
+        }
+        if windows.is_empty() {
+            return Ok(Admission::read(&[], true, &[], 0));
+        }
+        let name = work_name(caller);
+        Ok(self.store.limits.admit(&name, &windows, 1).await?)
+    }
+
+    /// The same of any other request.
+    #[must_use]
+    pub fn admit_read(&self, caller: &Caller) -> Admission {
+        let limit = self.config.limits.reads_per_minute;
+        let windows = [Window::per_minute(limit)];
+        let windows = if limit == 0 { &[][..] } else { &windows };
+        if caller.is_unlimited {
+            return self.tell_unlimited("reads", caller, windows);
+        }
+        self.count_here(&format!("reads:{}", caller.flow.0), windows)
+    }
+
+    /// How one who is held to no rate would stand.
+    fn tell_unlimited(&self, what: &str, caller: &Caller, windows: &[Window]) -> Admission {
+        let name = format!("unlimited:{what}:{}", caller.flow.0);
+        Admission {
+            admitted: true,
+            ..self.count_here(&name, windows)
+        }
+    }
+
+    fn count_here(&self, name: &str, windows: &[Window]) -> Admission {
+        let now = self.now().0.saturating_mul(1000);
+        let tally = self.fair.tally.lock();
+        let mut tally = tally.unwrap_or_else(PoisonError::into_inner);
+        tally.admit(name, windows, 1, now)
+    }
+
+    /// Refuses new work while more waits than `workers.max_depth`.
+    async fn check_depth(&self) -> Result<(), ServiceError> {
+        let most = self.config.workers.max_depth;
+        if most == 0 {
+            return Ok(());
+        }
+        let depth = self.depth().await;
+        if depth < most {
+            return Ok(());
+        }
+        Err(ServiceError::NotYet(format!(
+            "{depth} images wait to be worked on, and the limit is {most} (workers.max_depth); try again later."
+        )))
+    }
+
+    /// Of the deeper of the queues that models are made from, as of [`DEPTH_FRESH`] ago at most. An unknown depth keeps
+    /// nobody out: of a store of which a part is gone, the rest takes work.
+    async fn depth(&self) -> u64 {
+        let mut known = self.fair.depth.lock().await;
+        if let Some((_, depth)) = known.filter(|(at, _)| at.elapsed() < DEPTH_FRESH) {
+            return depth;
+        }
+        let depths = self.store.jobs.depths().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "it is not known how much work waits");
+            BTreeMap::default()
+        });
+        let of = |wanted: Queue| -> u64 {
+            let lanes = depths.iter().filter(|((queue, _), _)| *queue == wanted);
+            lanes.map(|(_, depth)| depth.ready + depth.delayed).sum()
+        };
+        let depth = of(Queue::ModelGeneration).max(of(Queue::Priority));
+        *known = Some((Instant::now(), depth));
+        depth
+    }
+
+    /// A place for an upload, before anything of it is read.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotYet`] when this process receives as many as it may.
+    pub fn upload_place(&self) -> Result<UploadPlace, ServiceError> {
+        let taken = self.fair.uploads.clone().try_acquire_owned();
+        taken
+            .map(|permit| UploadPlace { _permit: permit })
+            .map_err(|_| {
+                let most = self.config.upload.max_running;
+                ServiceError::NotYet(format!(
+                    "{most} uploads are being received, which is the limit (upload.max_running); try again shortly."
+                ))
+            })
+    }
+
+    /// A place for an event stream.
+    ///
+    /// # Errors
+    /// [`ServiceError::OverQuota`].
+    pub fn stream_place(&self, caller: &Caller) -> Result<StreamPlace, ServiceError> {
+        if !caller.is_counted() {
+            return Ok(StreamPlace { counted: None });
+        }
+        let most = self.config.quotas.streams;
+        let mut streams = self.fair.streams();
+        let open = streams.entry(caller.owner.clone()).or_default();
+        if most > 0 && *open >= most {
+            return Err(ServiceError::OverQuota {
+                message: format!(
+                    "{open} event streams of this key's owner are open, and the limit is {most} (quotas.streams); close one."
+                ),
+                after: None,
+            });
+        }
+        *open += 1;
+        drop(streams);
+        Ok(StreamPlace {
+            counted: Some((self.fair.clone(), caller.owner.clone())),
+        })
+    }
+
+    /// Refuses images that an owner has no room for; a job that is there already needs none.
+    ///
+    /// # Errors
+    /// [`ServiceError::OverQuota`], [`ServiceError::Unavailable`].
+    pub(super) async fn check_quotas(
+        &self,
+        caller: &Caller,
+        job: JobId,
+        images: u32,
+        bytes: u64,
+    ) -> Result<(), ServiceError> {
+        let over = self.over_quota(caller, images, bytes).await?;
+        match over {
+            Some(over) if self.store.jobs.job(job).await?.is_none() => Err(over),
+            _ => Ok(()),
+        }
+    }
+
+    async fn over_quota(
+        &self,
+        caller: &Caller,
+        images: u32,
+        bytes: u64,
+    ) -> Result<Option<ServiceError>, ServiceError> {
+        let quotas = &self.config.quotas;
+        if !caller.is_counted() {
+            return Ok(None);
+        }
+        if quotas.queued_images > 0 || quotas.stored_bytes > 0 {
+            let holding = self.store.limits.holding(&caller.owner).await?;
+            if let Some(message) = over_holding(quotas, holding, images, bytes) {
+                let after = None;
+                return Ok(Some(ServiceError::OverQuota { message, after }));
+            }
+        }
+        if quotas.images_per_day == 0 {
+            return Ok(None);
+        }
+        let read = self.count_images(caller, 0).await?;
+        let over = read.tightest().filter(|day| day.remaining < images);
+        Ok(over.map(|day| ServiceError::OverQuota {
+            message: format!(
+                "{images} more images are over the limit of {} a day (quotas.images_per_day), of which {} are left now.",
+                day.window.limit, day.remaining
+            ),
+            after: Some(day.window.fits_in(images, day.whole_in)),
+        }))
+    }
+
+    /// Counts images that were accepted in their owner's day.
+    pub(super) async fn note_images(&self, caller: &Caller, images: u32) {
+        if self.config.quotas.images_per_day == 0 || !caller.is_counted() {
+            return;
+        }
+        if let Err(error) = self.count_images(caller, images).await {
+            tracing::warn!(%error, images, "accepted images are not counted in their owner's day");
+        }
+    }
+
+    async fn count_images(&self, caller: &Caller, images: u32) -> Result<Admission, ServiceError> {
+        let window = Window::per_day(self.config.quotas.images_per_day);
+        let name = format!("images:{}", caller.owner.0);
+        Ok(self.store.limits.admit(&name, &[window], images).await?)
+    }
+
+    /// What the caller has and may have.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn usage(&self, caller: &Caller) -> Result<Usage, ServiceError> {
+        let limits = &self.store.limits;
+        let windows = windows_of_work(&self.config.limits);
+        let work = limits.admit(&work_name(caller), &windows, 0).await?;
+        let (mut holding, mut streams, mut images_today) = (None, None, None);
+        if caller.is_counted() {
+            holding = Some(limits.holding(&caller.owner).await?);
+            let open = self.fair.streams().get(&caller.owner).copied();
+            streams = Some(open.unwrap_or(0));
+            if self.config.quotas.images_per_day > 0 {
+                let day = self.count_images(caller, 0).await?;
+                images_today = day.tightest().map(|day| day.window.limit - day.remaining);
+            }
+        }
+        Ok(Usage {
+            holding,
+            streams,
+            images_today,
+            work,
+        })
+    }
+}
+
+impl Caller {
+    /// Whether it is somebody whose quotas are kept.
+    fn is_counted(&self) -> bool {
+        !self.is_anyone && self.owner != Owner::open()
+    }
+}
+
+fn work_name(caller: &Caller) -> String {
+    format!("work:{}", caller.flow.0)
+}
+
+fn windows_of_work(limits: &LimitSettings) -> Vec<Window> {
+    let windows = [
+        Window::per_minute(limits.per_minute),
+        Window::per_hour(limits.per_hour),
+    ];
+    let on = windows.into_iter().filter(|window| window.limit > 0);
+    on.collect()
+}
+
+/// Why an owner who has `holding` may not have so much more.
+fn over_holding(
+    quotas: &QuotaSettings,
+    holding: Holding,
+    images: u32,
+    bytes: u64,
+) -> Option<String> {
+    let Holding {
+        images: waiting,
+        bytes: stored,
+    } = holding;
+    if quotas.queued_images > 0 && waiting + u64::from(images) > quotas.queued_images {
+        return Some(format!(
+            "{waiting} images of this key's owner wait or are worked on, and {images} more are over the limit of {} \
+             (quotas.queued_images); try again when some are done.",
+            quotas.queued_images
+        ));
+    }
+    if quotas.stored_bytes > 0 && stored.saturating_add(bytes) > quotas.stored_bytes {
+        return Some(format!(
+            "{stored} bytes of this key's owner are stored, and {bytes} more are over the limit of {} \
+             (quotas.stored_bytes); remove some jobs, or wait until old ones go.",
+            quotas.stored_bytes
+        ));
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_quota_is_reached_exactly_and_none_is_no_limit() {
+        let quotas = QuotaSettings {
+            queued_images: 10,
+            stored_bytes: 1000,
+            ..QuotaSettings::default()
+        };
+        for (images, bytes, more, further, fits) in [
+            (9, 0, 1, 0, true),
+            (9, 0, 2, 0, false),
+            (0, 900, 1, 100, true),
+            (0, 900, 1, 101, false),
+            (0, u64::MAX, 1, 1, false),
+        ] {
+            let over = over_holding(&quotas, Holding { images, bytes }, more, further);
+            assert_eq!(over.is_none(), fits, "{over:?}");
+        }
+        let most = Holding {
+            images: 1 << 40,
+            bytes: 1 << 50,
+        };
+        assert_eq!(over_holding(&QuotaSettings::default(), most, 25, 1), None);
+    }
+
+    #[test]
+    fn a_window_of_nothing_is_off() {
+        let limits = LimitSettings {
+            per_minute: 0,
+            per_hour: 5,
+            reads_per_minute: 0,
+        };
+        assert_eq!(windows_of_work(&limits), [Window::per_hour(5)]);
+    }
+}

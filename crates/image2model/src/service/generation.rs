@@ -1,0 +1,124 @@
+//! A new job from an image that was uploaded before, and how long one will take.
+
+use std::time::Duration;
+
+use futures::StreamExt as _;
+
+use crate::{
+    artifacts::ArtifactKey,
+    job::{About, FactKind, Item, ItemId, ItemStatus, Job, Priority, Queue, TaskId, Work},
+    provider::{Making, ModelRequest},
+    store::StoreError,
+};
+
+use super::{Caller, Receiving, Service, ServiceError};
+
+/// What a picture takes on one core, for want of anything better known.
+const TYPICAL: Duration = Duration::from_secs(5);
+
+impl Service {
+    /// Makes a job of the caller's image `from`, with other options. Every job owns its files, so the upload is copied.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] for the image; [`ServiceError::Conflict`] when it is a mesh; else as
+    /// [`submit`](super::Submission::submit).
+    pub async fn generate(
+        &self,
+        caller: Caller,
+        from: ItemId,
+        request: &ModelRequest,
+        idempotency_key: Option<&str>,
+    ) -> Result<Job, ServiceError> {
+        let (job, item) = self.item(&caller, from).await?;
+        if is_conversion(&job) {
+            let why = format!(
+                "{} is a mesh; models are generated of pictures",
+                item.filename
+            );
+            return Err(ServiceError::Conflict(why));
+        }
+        let mut submission = self.begin(caller, idempotency_key).await?;
+        let mut receiving = submission.receive().await?;
+        let kept = match self.copy(&item, &mut receiving).await {
+            Ok(()) => {
+                submission
+                    .keep(receiving, item.filename, item.media_type)
+                    .await
+            }
+            Err(error) => {
+                receiving.abort().await;
+                Err(error)
+            }
+        };
+        match kept {
+            Ok(()) => {
+                submission
+                    .submit(request, Priority::Normal, About::default())
+                    .await
+            }
+            Err(error) => {
+                submission.discard().await;
+                Err(error)
+            }
+        }
+    }
+
+    async fn copy(&self, item: &Item, into: &mut Receiving) -> Result<(), ServiceError> {
+        let key = ArtifactKey::recorded(&item.upload);
+        let (_, mut content) = self.artifacts.read(&key).await?;
+        while let Some(chunk) = content.next().await {
+            into.write(chunk?).await?;
+        }
+        Ok(())
+    }
+
+    /// Seconds until a job's end, as far as anybody can tell: by its own pace once it runs, before that by what waits
+    /// ahead of it. 0 for one that has ended.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn seconds_left(&self, job: &Job, percent: u32) -> Result<u64, ServiceError> {
+        if job.ended.is_some() {
+            return Ok(0);
+        }
+        let mut facts = job.facts.iter();
+        let began = facts.find(|fact| matches!(fact.kind, FactKind::Started { .. }));
+        if let Some(began) = began.filter(|_| (5..100).contains(&percent)) {
+            let spent = self.now().since(began.at).max(0).unsigned_abs();
+            return Ok((spent * u64::from(100 - percent) / u64::from(percent)).div_ceil(1000));
+        }
+        let queue = match job.priority {
+            Priority::Normal => Queue::ModelGeneration,
+            Priority::High => Queue::Priority,
+        };
+        let (ahead, slots) = tokio::try_join!(self.ahead(job), self.slots(queue))?;
+        let own = job.items.iter().filter(|item| !item.status.is_final());
+        let rounds = (ahead + own.count() as u64).div_ceil(slots.max(1));
+        Ok(rounds * TYPICAL.as_secs())
+    }
+
+    /// Tasks that wait before the first waiting one of this job.
+    async fn ahead(&self, job: &Job) -> Result<u64, StoreError> {
+        let mut waiting = job.items.iter();
+        let Some(item) = waiting.find(|item| item.status == ItemStatus::Queued) else {
+            return Ok(0);
+        };
+        let work = Work::Generate { item: item.number };
+        let task = TaskId { job: job.id, work };
+        Ok(self.store.jobs.position(&task).await?.unwrap_or(0))
+    }
+
+    /// Tasks that all workers of a queue run at once.
+    async fn slots(&self, queue: Queue) -> Result<u64, StoreError> {
+        let workers = self.store.presence.workers().await?;
+        let loads = workers
+            .iter()
+            .filter_map(|worker| worker.queues.get(queue.name()));
+        Ok(loads.map(|load| load.concurrency as u64).sum())
+    }
+}
+
+fn is_conversion(job: &Job) -> bool {
+    let asked = ModelRequest::from_stored(&job.options, &job.formats);
+    asked.is_ok_and(|asked| matches!(asked.making, Making::Import(_)))
+}

@@ -1,0 +1,103 @@
+//! Given-up work, seen and taken up again from the command line.
+
+use std::{path::Path, process::Command, sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use image2model::{
+    artifacts::{ArtifactKey, Artifacts},
+    clock::SystemClock,
+    job::{
+        About, Flow, Job, JobId, Lane, Notice, Owner, Priority, Queue, RetryPolicy, WorkerId,
+        transition::{Failure, NewItem, NewJob, Retry},
+    },
+    store::{Reserve, Store, embedded},
+};
+
+fn opened(data: &Path) -> Store {
+    embedded::open(data, Arc::new(SystemClock), RetryPolicy::default()).unwrap()
+}
+
+/// A job whose one file was given up, in a data directory that nobody serves.
+async fn given_up(data: &Path) -> JobId {
+    let store = opened(data);
+    let id = JobId::random();
+    let upload = ArtifactKey::upload(id, "nonce", 1);
+    let artifacts = Artifacts::local(&data.join("artifacts")).unwrap();
+    let bytes = Bytes::from_static(b"picture");
+    artifacts.put(&upload, bytes).await.unwrap();
+    let item = NewItem {
+        filename: "a.png".to_owned(),
+        media_type: "image/png".to_owned(),
+        size: 7,
+        upload: upload.to_string(),
+    };
+    let new = NewJob {
+        id,
+        owner: Owner::open(),
+        flow: Flow("127.0.0.1".to_owned()),
+        priority: Priority::Normal,
+        options: Vec::new(),
+        formats: Vec::new(),
+        fingerprint: None,
+        about: About::default(),
+        items: vec![item],
+    };
+    store.jobs.create_job(new).await.unwrap();
+    let ask = Reserve {
+        queue: Queue::ModelGeneration,
+        lane: Lane::local(),
+        worker: WorkerId("test".to_owned()),
+        limit: 1,
+        lease: Duration::from_secs(30),
+    };
+    let lease = store.jobs.reserve(ask).await.unwrap().remove(0).lease;
+    let leases = [lease];
+    store.jobs.start(&leases).await.unwrap();
+    let error = Notice {
+        code: "truncated".to_owned(),
+        message: "it ends early".to_owned(),
+    };
+    let retry = Retry::Never;
+    let failure = Failure { error, retry };
+    store.jobs.fail(&leases[0], failure).await.unwrap();
+    id
+}
+
+/// What `image2model dead` says below `folder`, and its exit code.
+fn dead(folder: &Path, words: &[&str]) -> (Option<i32>, String, String) {
+    let ended = Command::new(env!("CARGO_BIN_EXE_image2model"))
+        .arg("dead")
+        .args(words)
+        .current_dir(folder)
+        .output()
+        .unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (ended.status.code(), text(ended.stdout), text(ended.stderr))
+}
+
+#[tokio::test]
+async fn given_up_work_is_taken_up_from_the_command_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("image2model-data");
+    let old = given_up(&data).await;
+    let (code, listed, _) = dead(folder.path(), &["list"]);
+    assert_eq!(code, Some(0));
+    let name = format!("{old}:generate:1");
+    assert!(listed.starts_with(&name), "{listed}");
+    assert!(listed.ends_with("truncated: it ends early\n"), "{listed}");
+
+    let (code, said, complained) = dead(folder.path(), &["requeue", &name]);
+    assert_eq!(code, Some(0), "{complained}");
+    let new = said.split("job ").nth(1).unwrap();
+    let new: JobId = new.split(' ').next().unwrap().parse().unwrap();
+    let (_, left, _) = dead(folder.path(), &["list"]);
+    assert_eq!(left, "");
+    for wrong in [name.as_str(), "nothing"] {
+        let (code, _, complained) = dead(folder.path(), &["requeue", wrong]);
+        assert_eq!(code, Some(2));
+        assert_eq!(complained.lines().count(), 1, "{complained}");
+    }
+    let store = opened(&data);
+    let job: Job = store.jobs.job(new).await.unwrap().unwrap();
+    assert_eq!(job.about.retry_of, Some(old));
+}

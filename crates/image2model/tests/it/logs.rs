@@ -1,0 +1,53 @@
+//! `serve` keeps its log in files.
+
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
+
+use crate::support::{Client, Server, command};
+
+#[tokio::test]
+async fn requests_lie_in_files_and_stay_off_the_standard_error() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let mut start = command(&dir, 0, &[]);
+    start.env("ENVIRONMENT", "production");
+    let server = Server::run(start, &dir);
+    Client::new(server.port).get("/health/liveness").await;
+    let access = dir.join("logs/access.log");
+    let begun = Instant::now();
+    let line = loop {
+        let text = fs::read_to_string(&access).unwrap_or_default();
+        if text.contains("/health/liveness") {
+            break text;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(10), "{text}");
+        tokio::task::yield_now().await;
+    };
+    let line: serde_json::Value = serde_json::from_str(line.lines().next().unwrap()).unwrap();
+    assert_eq!(
+        (&line["target"], &line["fields"]["status"]),
+        (&"access".into(), &200.into())
+    );
+    assert!(
+        !server.log().contains("/health/liveness"),
+        "{}",
+        server.log()
+    );
+    let told = fs::read_to_string(dir.join("logs/application.log")).unwrap();
+    assert!(
+        told.contains("ENVIRONMENT"),
+        "what came before there was a folder: {told}"
+    );
+    server.kill();
+}
+
+#[test]
+fn without_files_there_is_no_folder() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let server = Server::start(&dir, &[("LOG__FILES", "false")]);
+    assert!(!dir.join("logs").exists());
+    server.kill();
+}
