@@ -3,12 +3,13 @@
 use axum::body::Body;
 use image2model::{
     artifacts::ArtifactKey,
+    config::Config,
     job::{JobId, Queue, Timestamp, transition::Retry},
 };
 use serde_json::{Value, json};
 
 use super::{
-    Answer, Api, Part, assert_problem, encoded, form_with, picture, raw_form, request, text,
+    Answer, Api, Part, ROOM, assert_problem, encoded, form_with, picture, raw_form, request, text,
 };
 
 const ADMIN: &str = "Bearer the-administrators-own-key";
@@ -152,7 +153,8 @@ async fn pages_hold_every_job_of_the_wanted_kind_once() {
 
 #[tokio::test]
 async fn a_request_that_finds_few_looks_through_a_bounded_number() {
-    let api = Api::new();
+    let unlimited = |config: &mut Config| config.limits.per_minute = 0;
+    let api = Api::with(unlimited, ROOM);
     let odd = accepted(&api.upload(&with(&[("label", "odd")])).await);
     for _ in 0..520 {
         api.job(&["a.png"]).await;
@@ -224,7 +226,7 @@ async fn the_key_of_a_deleted_job_makes_no_other() {
     };
     let id = accepted(&send().await);
     assert_eq!(api.delete(&format!("/api/v1/jobs/{id}")).await.status, 204);
-    assert_problem(&send().await, 409);
+    assert_problem(&send().await, 410);
     assert_eq!(api.files_on_disk(), 1, "the repeat's file is gone");
 }
 
