@@ -441,7 +441,7 @@ pub(super) fn docs() -> Vec<Doc> {
             ),
         Doc::post("/api/v1/admin/cleanup", "admin", "cleanup")
             .says("Remove old jobs", "Those that ended so many hours ago; without a body, 24.")
-            .takes::<Cleanup>(json!({"hours": 24, "dry_run": true}))
+            .may_take::<Cleanup>(json!({"hours": 24, "dry_run": true}))
             .answers::<CleanedUp>(
                 200,
                 "What goes.",

@@ -19,7 +19,7 @@ use super::{
     caller::shortened,
     error::Problem,
     jobs,
-    openapi::{Doc, Id, Parameter},
+    openapi::{Doc, ID_PATTERN, Id, Parameter},
     render::{self, WholeJob},
 };
 
@@ -151,7 +151,7 @@ pub(super) fn docs() -> Vec<Doc> {
             .asks(Parameter::query(
                 "cursor",
                 "`next` of the page before.",
-                json!({"type": "string"}),
+                json!({"type": "string", "pattern": format!("^[0-9]{{1,15}}_{}:generate:([1-9]|1[0-9]|2[0-5])$", ID_PATTERN.trim_matches(['^', '$']).replace("{12}", "{10}00"))}),
             ))
             .answers::<Page>(
                 200,

@@ -6,7 +6,7 @@ use axum::{
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::service::{Caller, Service};
 
@@ -41,6 +41,8 @@ struct Numbered {
     /// The fact's number, from 1.
     id: u32,
     event: &'static str,
+    /// As the stream's event has it.
+    #[schemars(with = "Map<String, Value>")]
     data: Value,
 }
 

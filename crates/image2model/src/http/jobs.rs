@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::{
-    job::{JobId, JobStatus, Timestamp},
+    job::{JobId, JobStatus, MAX_LABEL, Timestamp},
     service::{Caller, Filter, Service},
     store::Cursor,
 };
@@ -118,7 +118,7 @@ pub(super) async fn list(
     }
     let wanted = Filter {
         status: which.status.as_deref().map(status).transpose()?,
-        label: which.label,
+        label: which.label.map(label).transpose()?,
     };
     let page = service.list(&caller, &wanted, after, limit).await?;
     Ok(Json(Jobs::Page {
@@ -155,6 +155,16 @@ async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<J
         .map(|id| id.job().and_then(|_| found.next().flatten()).map(shown))
         .collect();
     Ok(Json(Jobs::Asked { jobs }))
+}
+
+fn label(text: String) -> Result<String, Problem> {
+    match text.chars().count() {
+        0..=MAX_LABEL => Ok(text),
+        count => {
+            let message = format!("label has {count} characters; the limit is {MAX_LABEL}");
+            Err(Problem::field("label", message, "value_error"))
+        }
+    }
 }
 
 fn status(text: &str) -> Result<JobStatus, Problem> {
@@ -265,7 +275,7 @@ pub(super) fn docs() -> Vec<Doc> {
             .asks(Parameter::query(
                 "label",
                 "Only jobs with this label.",
-                json!({"type": "string", "maxLength": 64}),
+                json!({"type": "string", "maxLength": MAX_LABEL}),
             ))
             .asks(Parameter::query(
                 "ids",

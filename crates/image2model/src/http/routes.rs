@@ -85,7 +85,9 @@ impl Routes {
         let asks = from_fn_with_state(known.clone(), access::check);
         // Only who has passed that is counted.
         let holds = from_fn_with_state(known, limits::hold);
-        self.router = self.router.route(&path, handler.layer(holds).layer(asks));
+        self.router = self
+            .router
+            .route(&path, handler.route_layer(holds).route_layer(asks));
         self.table.push(Route {
             method,
             path,

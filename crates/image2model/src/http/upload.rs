@@ -109,11 +109,15 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Pro
         return Ok(None);
     };
     match value.to_str() {
-        Ok(key) if (1..=255).contains(&key.len()) => Ok(Some(key.to_owned())),
+        Ok(key) if is_key(key) => Ok(Some(key.to_owned())),
         _ => Err(Problem::bad_request(
             "The Idempotency-Key must have 1 to 255 visible ASCII characters.",
         )),
     }
+}
+
+fn is_key(text: &str) -> bool {
+    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// What was accepted: one job of one or more files.

@@ -172,10 +172,13 @@ async fn sentinels_have_a_password_of_their_own() {
 fn an_address_where_nothing_listens_is_told_soon() {
     let url = format!("redis://me:secret@127.0.0.1:{}/0", free_port());
     let begun = Instant::now();
-    refused_with(
-        &[("STORE__URL", &url)],
+    let said = refused(&[("STORE__URL", &url)]);
+    // The time may be over in the middle of a try.
+    let either = [
         "nothing listens at Redis's address",
-    );
+        "Redis does not answer",
+    ];
+    assert!(either.iter().any(|words| said.ends_with(words)), "{said}");
     let took = begun.elapsed();
     // The limit is two seconds for a connection and as long for an answer.
     assert!(took < Duration::from_secs(6), "{took:?}");

@@ -1,7 +1,7 @@
 //! What is told of these routes.
 
 use axum::http::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::{Analyzed, Cleanup, Export, Here, LogHealth, Rotation, Summary, Told, Types};
 use crate::http::openapi::{Doc, Parameter};
@@ -114,7 +114,7 @@ pub(in crate::http) fn docs() -> Vec<Doc> {
             .refuses(507, "The disk is full."),
         Doc::get("/api/v1/logs/export/{export_id}/{export_name}", "logs", "exported_logs")
             .says("An exported file", "")
-            .sends(200, "The file.", "application/json")
+            .answers::<Vec<Map<String, Value>>>(200, "The file.", json!([{"level": "INFO"}]))
             .sends(200, "The file.", "text/csv")
             .sends(200, "The file.", "text/plain"),
         Doc::get("/api/v1/logs/health", "logs", "log_health")

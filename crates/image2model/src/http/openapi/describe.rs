@@ -137,14 +137,15 @@ impl Writer<'_> {
 
     fn body(&mut self, body: &Taken) -> Value {
         let content = match body {
-            Taken::Json(schema, example) => json!({
+            Taken::Json(schema, example) | Taken::MaybeJson(schema, example) => json!({
                 "application/json": {"schema": schema(&mut self.bodies), "example": example},
             }),
             Taken::Form(fields) => json!({
                 "multipart/form-data": fields(self.upload),
             }),
         };
-        json!({"required": true, "content": content})
+        let required = !matches!(body, Taken::MaybeJson(..));
+        json!({"required": required, "content": content})
     }
 
     fn responses(&mut self, doc: &Doc, path: &str, access: Access) -> Value {

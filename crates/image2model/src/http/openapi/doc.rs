@@ -36,6 +36,8 @@ type OfType = fn(&mut SchemaGenerator) -> Schema;
 /// What a request brings.
 pub(super) enum Taken {
     Json(OfType, Value),
+    /// The same, or nothing.
+    MaybeJson(OfType, Value),
     /// Its fields follow from the configuration.
     Form(fn(&UploadSettings) -> Value),
 }
@@ -107,6 +109,15 @@ impl Doc {
     /// A JSON body, with an example.
     pub(in crate::http) fn takes<T: JsonSchema>(mut self, example: Value) -> Self {
         self.body = Some(Taken::Json(SchemaGenerator::subschema_for::<T>, example));
+        self
+    }
+
+    /// A JSON body or none, with an example.
+    pub(in crate::http) fn may_take<T: JsonSchema>(mut self, example: Value) -> Self {
+        self.body = Some(Taken::MaybeJson(
+            SchemaGenerator::subschema_for::<T>,
+            example,
+        ));
         self
     }
 

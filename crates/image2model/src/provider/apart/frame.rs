@@ -117,7 +117,7 @@ pub(super) fn read<T: DeserializeOwned>(from: &mut impl Read) -> io::Result<(T, 
     Ok((parsed(&text)?, bytes))
 }
 
-/// As [`write`], without blocking.
+/// As [`write()`], without blocking.
 ///
 /// # Errors
 /// Those of `to`.
