@@ -316,11 +316,11 @@ async fn only_what_has_failed_is_retried() {
 
 #[tokio::test]
 async fn dead_letters_are_listed_and_taken_up_by_administrators() {
-    let configure = |config: &mut image2model::config::Config| {
+    let configure = |config: &mut Config| {
         config.keys.admin = ADMIN.replace("Bearer ", "");
         config.keys.user = USER.replace("Bearer ", "");
     };
-    let api = Api::with(configure, super::ROOM);
+    let api = Api::with(configure, ROOM);
     let headers = [("authorization", USER)];
     let parts = ["a.png", "b.png", "c.png"].map(|name| picture(name, b"bytes"));
     let old = accepted(&api.send(form_with(&parts, &headers)).await);
