@@ -15,6 +15,7 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     capacity,
+    capacity::disk::Space,
     config::Keep,
     job::Timestamp,
     service::{Component, Health, Service, Standing},
@@ -319,7 +320,7 @@ fn system(standing: &Standing) -> Machine {
         memory_available_gb: load.map(|load| gb(load.memory_available)),
         memory_total_gb: load.map(|load| gb(load.memory_total)),
         load_average: load.map(|load| load.average),
-        disk_usage_percent: disk.map(|disk| disk.used_percent()),
+        disk_usage_percent: disk.map(Space::used_percent),
         disk_free_gb: disk.map(|disk| gb(disk.free)),
         disk_total_gb: disk.map(|disk| gb(disk.total)),
     }

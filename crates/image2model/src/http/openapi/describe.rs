@@ -17,7 +17,7 @@ use super::{
         error::{self, ProblemBody},
         health::VERSION,
     },
-    doc::{Answer, Content, Doc, Taken},
+    doc::{Answer, Content, Doc, Parameter, Taken},
     words::{ID_PATTERN, Id},
 };
 
@@ -112,7 +112,7 @@ impl Writer<'_> {
             .skip(1)
             .step_by(2)
             .map(in_path)
-            .chain(doc.parameters.iter().map(|parameter| parameter.shown()))
+            .chain(doc.parameters.iter().map(Parameter::shown))
             .collect();
         let mut operation = json!({
             "operationId": id,

@@ -174,8 +174,11 @@ fn merged(alike: &[(Spec, Vec<&str>)]) -> Value {
     whole
 }
 
+/// Whether the first bound leaves room beyond the second.
+type Wider = fn(&f64, &f64) -> bool;
+
 fn widen(whole: &mut Value, other: &Value) {
-    let wider: [(&str, fn(&f64, &f64) -> bool); 2] = [("minimum", f64::lt), ("maximum", f64::gt)];
+    let wider: [(&str, Wider); 2] = [("minimum", f64::lt), ("maximum", f64::gt)];
     for (bound, is_wider) in wider {
         if let (Some(old), Some(new)) = (whole[bound].as_f64(), other[bound].as_f64())
             && is_wider(&new, &old)
