@@ -31,7 +31,7 @@ async fn a_mesh_becomes_other_formats_as_a_picture_becomes_a_model() {
     let convert = async || {
         let mesh = BOX.as_bytes().to_vec();
         client
-            .convert("box.obj", mesh, &options, Some("a box"))
+            .convert("box.obj", mesh, &options, Some("a-box"))
             .await
     };
     let sent = convert().await;
