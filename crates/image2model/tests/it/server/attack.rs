@@ -52,7 +52,9 @@ async fn an_honest_client_hardly_notices_an_attack() {
         "{count} attackers: median {median:?}, p99 {p99:?}, {} MB",
         memory >> 20
     );
-    assert!(p99 < SLOWEST, "{p99:?}");
+    // Beside other tests the machine is not this one's alone.
+    let slowest = if soak() { SLOWEST } else { 10 * SLOWEST };
+    assert!(p99 < slowest, "{p99:?}");
     assert!(memory < OWN_MEMORY + count * CONNECTION_MEMORY, "{memory}");
 
     let ending = tokio::task::spawn_blocking(|| server.terminate());
