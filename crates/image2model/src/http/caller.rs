@@ -107,6 +107,31 @@ pub(super) fn item_id(text: &str) -> Result<ItemId, Problem> {
     }
 }
 
+/// A whole number in a query: `default` where there is none.
+///
+/// # Errors
+/// 422 with field, value and bounds.
+pub(super) fn number(
+    field: &str,
+    text: Option<&str>,
+    default: usize,
+    least: usize,
+    most: usize,
+) -> Result<usize, Problem> {
+    let Some(text) = text else {
+        return Ok(default);
+    };
+    let read = text.parse().ok();
+    read.filter(|value| (least..=most).contains(value))
+        .ok_or_else(|| {
+            let message = format!(
+                "{field} is {:?}; it must be a whole number from {least} to {most}",
+                shortened(text)
+            );
+            Problem::field(field, message, "value_error")
+        })
+}
+
 /// What a client sent, short enough to be sent back.
 pub(super) fn shortened(text: &str) -> String {
     const MOST: usize = 80;

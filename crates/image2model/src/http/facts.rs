@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 use crate::service::{Caller, Service};
 
 use super::{
-    caller::{job_id, shortened},
+    caller::{job_id, number},
     error::Problem,
     events::View,
     openapi::{Doc, Parameter},
@@ -73,27 +73,6 @@ pub(super) async fn page(
     let last = events.last().map(|event| event.id);
     let next = last.filter(|last| *last < job.last_fact());
     Ok(Json(Page { events, next }))
-}
-
-fn number(
-    field: &str,
-    text: Option<&str>,
-    default: usize,
-    least: usize,
-    most: usize,
-) -> Result<usize, Problem> {
-    let Some(text) = text else {
-        return Ok(default);
-    };
-    let read = text.parse().ok();
-    read.filter(|value| (least..=most).contains(value))
-        .ok_or_else(|| {
-            let message = format!(
-                "{field} is {:?}; it must be a whole number from {least} to {most}",
-                shortened(text)
-            );
-            Problem::field(field, message, "value_error")
-        })
 }
 
 pub(super) fn docs() -> Vec<Doc> {

@@ -16,7 +16,7 @@ use crate::{
 };
 
 use super::{
-    caller::{job_id, shortened, task_ref},
+    caller::{job_id, number, shortened, task_ref},
     error::Problem,
     openapi::{self, Doc, Parameter},
     render::{self, JobHead, WholeJob},
@@ -183,19 +183,7 @@ fn status(text: &str) -> Result<JobStatus, Problem> {
 
 /// Of a page: as asked, 1 to 100, or 20.
 pub(super) fn limit(text: Option<&str>) -> Result<usize, Problem> {
-    let Some(text) = text else {
-        return Ok(PAGE);
-    };
-    text.parse()
-        .ok()
-        .filter(|limit| (1..=LARGEST_PAGE).contains(limit))
-        .ok_or_else(|| {
-            let message = format!(
-                "limit is {:?}; it must be a whole number from 1 to {LARGEST_PAGE}",
-                shortened(text)
-            );
-            Problem::field("limit", message, "value_error")
-        })
+    number("limit", text, PAGE, 1, LARGEST_PAGE)
 }
 
 fn cursor(text: &str) -> Result<Cursor, Problem> {

@@ -77,23 +77,6 @@ pub(super) async fn download(
 }
 
 pub(super) fn docs() -> Vec<Doc> {
-    let accepted = json!({
-        "batch_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        "job_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        "uploaded_files": [{
-            "file_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a01",
-            "filename": "cat.stl",
-            "file_size": 48213,
-            "content_type": "model/stl",
-            "status": "uploaded",
-            "task_id": "0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00",
-        }],
-        "face_limit": null,
-        "total_files": 1,
-        "status": "uploaded",
-        "message": "1 file uploaded",
-    });
     let formats = Format::ALL.map(Format::extension);
     vec![
         Doc::get("/api/v1/models/available", "models", "list_models")
@@ -102,23 +85,14 @@ pub(super) fn docs() -> Vec<Doc> {
                 "With their options and formats; the default is the first.",
             )
             .answers::<Vec<ModelInfo>>(200, "The models.", json!(ModelInfo::all())),
-        Doc::post("/api/v1/models/convert", "models", "convert")
-            .says(
-                "Meshes to other formats",
-                "As an upload, but the files are meshes that others made.",
-            )
-            .asks(upload::idempotency())
-            .takes_form(openapi::meshes)
-            .answers::<upload::Accepted>(200, "The job.", accepted)
-            .sends(
-                303,
-                "For a browser that asks for a page: where the job's page is.",
-                "text/html",
-            )
-            .refuses(
-                507,
-                "The disk is full and nothing on it is old enough to be removed.",
-            ),
+        upload::answered(
+            Doc::post("/api/v1/models/convert", "models", "convert")
+                .says(
+                    "Meshes to other formats",
+                    "As an upload, but the files are meshes that others made.",
+                )
+                .takes_form(openapi::meshes),
+        ),
         download::file_docs(
             Doc::get(
                 "/api/v1/models/download/{job_id}",
