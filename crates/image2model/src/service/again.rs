@@ -35,7 +35,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] when the job has not ended or nothing of it has failed;
-    /// [`ServiceError::KeyReused`], [`ServiceError::Full`].
+    /// [`ServiceError::KeyReused`], [`ServiceError::OverQuota`], [`ServiceError::Full`].
     pub async fn retry(
         &self,
         caller: &Caller,
@@ -55,6 +55,9 @@ impl Service {
         }
         let id =
             idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        let images = u32::try_from(items.len()).unwrap_or(u32::MAX);
+        let bytes = items.iter().map(|item| item.size).sum();
+        self.check_quotas(caller, id, images, bytes).await?;
         self.admit(id).await?;
         let again = Again {
             jobs: &*self.store.jobs,
@@ -68,7 +71,13 @@ impl Service {
                 false => Priority::Normal,
             },
         };
-        again.make().await
+        match again.make().await? {
+            Created::New(job) => {
+                self.note_images(caller, images).await;
+                Ok(job)
+            }
+            Created::Existing(job) => Ok(job),
+        }
     }
 }
 
@@ -78,11 +87,11 @@ impl Again<'_> {
     /// # Errors
     /// [`ServiceError::Conflict`] when an upload is gone by now; [`ServiceError::KeyReused`], [`ServiceError::Full`];
     /// nothing is left behind.
-    pub(super) async fn make(self) -> Result<Job, ServiceError> {
+    pub(super) async fn make(self) -> Result<Created, ServiceError> {
         let new = self.new_job();
         if let Some(job) = self.jobs.job(new.id).await? {
             transition::repeats(&job, &new).map_err(StoreError::from)?;
-            return Ok(job);
+            return Ok(Created::Existing(job));
         }
         let created = match self.copy(&new).await {
             Ok(()) => self.jobs.create_job(new.clone()).await,
@@ -92,10 +101,10 @@ impl Again<'_> {
             }
         };
         match created {
-            Ok(Created::New(job)) => Ok(job),
-            Ok(Created::Existing(job)) => {
+            Ok(created @ Created::New(_)) => Ok(created),
+            Ok(created @ Created::Existing(_)) => {
                 self.discard(&new).await;
-                Ok(job)
+                Ok(created)
             }
             // It may have been written for all that.
             Err(error @ StoreError::Unavailable(_)) => Err(error.into()),

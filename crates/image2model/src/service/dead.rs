@@ -7,7 +7,7 @@ use std::sync::Arc;
 use crate::{
     artifacts::Artifacts,
     job::{Job, JobId, Task, TaskId, TaskState, Work},
-    store::{Died, Jobs, StoreError},
+    store::{Created, Died, Jobs, StoreError},
 };
 
 use super::{Service, ServiceError, again::Again};
@@ -107,7 +107,7 @@ impl DeadLetters {
             flow: old.flow.clone(),
             priority: old.priority,
         };
-        let new = again.make().await?;
+        let (Created::New(new) | Created::Existing(new)) = again.make().await?;
         match self.jobs.bury(&task.id).await {
             // Who asked at the same time was quicker, with the same job.
             Ok(()) | Err(StoreError::NotFound) => Ok(new),

@@ -224,6 +224,21 @@ async fn an_owner_has_so_many_bytes_and_images_a_day() {
 }
 
 #[tokio::test]
+async fn a_retry_counts_like_an_upload() {
+    let it = Keyed::with(|config| config.quotas.images_per_day = 1).await;
+    let id = accepted(&it.upload(&["a.png"], &[]).await);
+    for task in &it.api.start(Queue::ModelGeneration).await {
+        it.api.fail(&task.lease, Retry::Never).await;
+    }
+    let retry = request("POST", &format!("/api/v1/jobs/{id}/retry"));
+    let retry = retry.header("authorization", &it.authorization);
+    let refused = it.api.send(retry.body(Body::empty()).unwrap()).await;
+    let body = assert_problem(&refused, 429);
+    let message = body["message"].as_str().unwrap();
+    assert!(message.contains("quotas.images_per_day"), "{message}");
+}
+
+#[tokio::test]
 async fn an_owner_has_so_many_streams() {
     let it = Keyed::with(|config| config.quotas.streams = 1).await;
     let id = accepted(&it.upload(&["a.png"], &[]).await);
