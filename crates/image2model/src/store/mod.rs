@@ -8,7 +8,7 @@
 
 mod access;
 #[cfg(test)]
-mod conformance;
+pub(crate) mod conformance;
 pub mod copying;
 pub mod embedded;
 pub mod redis;

@@ -1,3 +1,5 @@
+#[path = "away_tests.rs"]
+mod away;
 #[path = "deletion_tests.rs"]
 mod deletion;
 

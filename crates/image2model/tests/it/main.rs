@@ -28,6 +28,7 @@ mod redis_refusals;
 mod redis_trouble;
 mod requirements;
 mod restart;
+mod rewound;
 mod roles;
 mod security;
 mod server;

@@ -253,8 +253,11 @@ fn task(job: &Job, work: Work, now: Timestamp) -> Task {
     }
 }
 
-fn record(job: &mut Job, kind: FactKind, now: Timestamp) {
-    job.facts.push(Fact { at: now, kind });
+/// Adds a fact, and returns its time: never before the last one's, though clocks of servers differ and are set back.
+fn record(job: &mut Job, kind: FactKind, now: Timestamp) -> Timestamp {
+    let at = job.facts.last().map_or(now, |last| now.max(last.at));
+    job.facts.push(Fact { at, kind });
+    at
 }
 
 /// Ends an item, and the job with the last one.
@@ -274,9 +277,9 @@ fn end_item(job: &mut Job, number: u8, status: ItemStatus, error: Option<Notice>
         },
     };
     item.error = error;
-    record(job, kind, now);
+    let at = record(job, kind, now);
     if job.ended.is_none() && job.items.iter().all(|item| item.status.is_final()) {
-        job.ended = Some(now);
+        job.ended = Some(at);
         let status = job.status();
         record(job, FactKind::Ended { status }, now);
     }

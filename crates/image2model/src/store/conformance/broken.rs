@@ -1,6 +1,11 @@
-//! Stores that are wrong on purpose: the suite and the walk must notice each.
+//! Stores that are wrong on purpose: the suite and the walk must notice each. And one of which a part does not answer,
+//! which workers must live with.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -18,8 +23,59 @@ use crate::{
     },
 };
 
+/// The jobs of which a store does not answer for now.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Away(Arc<Mutex<BTreeSet<JobId>>>);
+
+impl Away {
+    /// From now on calls about the job are not answered; what they ask for is done all the same where it begins work.
+    pub(crate) fn goes(&self, id: JobId) {
+        self.0.lock().unwrap().insert(id);
+    }
+
+    pub(crate) fn comes_back(&self, id: JobId) {
+        self.0.lock().unwrap().remove(&id);
+    }
+
+    fn has(&self, id: JobId) -> bool {
+        self.0.lock().unwrap().contains(&id)
+    }
+
+    fn unless_away(&self, id: JobId) -> Result<(), StoreError> {
+        match self.has(id) {
+            true => Err(StoreError::Unavailable("this part is away".to_owned())),
+            false => Ok(()),
+        }
+    }
+
+    fn unknown_where_away(&self, leases: &[Lease], held: Vec<Held>) -> Vec<Held> {
+        let told = leases.iter().zip(held);
+        let told = told.map(|(lease, held)| match self.has(lease.task.job) {
+            true => Held::Unknown,
+            false => held,
+        });
+        told.collect()
+    }
+}
+
+/// The same store, of whose jobs some are away.
+pub(crate) fn with_parts_away(store: &Store) -> (Store, Away) {
+    let away = Away::default();
+    let jobs = Arc::new(Broken {
+        inner: store.jobs.clone(),
+        fault: Fault::None,
+        away: away.clone(),
+    });
+    let store = Store {
+        jobs,
+        ..store.clone()
+    };
+    (store, away)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Fault {
+    None,
     /// `complete` takes whatever a late holder hands in.
     LateHoldersWin,
     /// `sweep` takes nothing back.
@@ -64,6 +120,7 @@ fn broken(it: Fixture, fault: Fault) -> Fixture {
     let jobs = Arc::new(Broken {
         inner: store.jobs.clone(),
         fault,
+        away: Away::default(),
     });
     Fixture {
         open: Some(Store { jobs, ..store }),
@@ -75,6 +132,7 @@ fn broken(it: Fixture, fault: Fault) -> Fixture {
 struct Broken {
     inner: Arc<dyn Jobs>,
     fault: Fault,
+    away: Away,
 }
 
 impl Broken {
@@ -104,6 +162,7 @@ macro_rules! broken_jobs {
             }
 
             async fn complete(&self, lease: &Lease, made: Completion) -> Result<(), StoreError> {
+                self.away.unless_away(lease.task.job)?;
                 match self.fault {
                     Fault::LateHoldersWin => {
                         let current = self.current(lease).await?;
@@ -126,10 +185,23 @@ macro_rules! broken_jobs {
                     let cancelled = held.iter_mut().filter(|held| **held == Held::Cancelled);
                     cancelled.for_each(|held| *held = Held::Yes);
                 }
-                Ok(held)
+                Ok(self.away.unknown_where_away(leases, held))
+            }
+
+            async fn start(&self, leases: &[Lease]) -> Result<Vec<Held>, StoreError> {
+                let held = self.inner.start(leases).await?;
+                Ok(self.away.unknown_where_away(leases, held))
+            }
+
+            async fn request_removal(&self, id: JobId) -> Result<(), StoreError> {
+                self.away.unless_away(id)?;
+                self.inner.request_removal(id).await
             }
 
             async fn hand_back(&self, leases: &[Lease]) -> Result<(), StoreError> {
+                for lease in leases {
+                    self.away.unless_away(lease.task.job)?;
+                }
                 if self.fault == Fault::HandingBackCounts {
                     for lease in leases {
                         drop(self.inner.fail(lease, super::failure(Retry::Backoff)).await);
@@ -144,7 +216,6 @@ macro_rules! broken_jobs {
 broken_jobs! {
     create_job(new: NewJob) -> Result<Created, StoreError>;
     reserve(ask: Reserve) -> Result<Vec<Reserved>, StoreError>;
-    start(leases: &[Lease]) -> Result<Vec<Held>, StoreError>;
     progress(updates: Vec<Progress>) -> Result<(), StoreError>;
     fail(lease: &Lease, failure: Failure) -> Result<(), StoreError>;
     request_format(item: ItemId, format: &str) -> Result<(), StoreError>;
@@ -162,7 +233,6 @@ broken_jobs! {
     bury(id: &TaskId) -> Result<(), StoreError>;
     delete(id: JobId) -> Result<Job, StoreError>;
     removable(before: Timestamp, limit: usize) -> Result<Vec<JobId>, StoreError>;
-    request_removal(id: JobId) -> Result<(), StoreError>;
     removed(lease: &Lease) -> Result<(), StoreError>;
     named(keys: &[(JobId, String)]) -> Result<Vec<bool>, StoreError>;
     ping() -> Result<(), StoreError>;

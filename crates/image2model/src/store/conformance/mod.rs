@@ -77,7 +77,7 @@ macro_rules! every_case {
         formats: a_further_format_is_attached_without_a_trace, a_format_is_queued_once,
             only_a_model_can_be_converted, a_given_up_format_is_tried_anew,
             what_becomes_of_a_format_is_told, a_late_converter_is_fenced_off;
-        reading: facts_are_numbered_without_gaps, a_page_follows_a_page, what_is_told_about_a_job_is_kept,
+        reading: facts_are_numbered_without_gaps, no_fact_is_older_than_the_one_before, a_page_follows_a_page, what_is_told_about_a_job_is_kept,
             many_jobs_in_one_call,
             progress_never_goes_back, a_retry_tells_how_far_the_attempt_was, silent_workers_are_forgotten, a_file_is_found_by_its_name,
             the_store_answers_a_ping;
@@ -116,7 +116,7 @@ macro_rules! every_case_without_order {
             ending: the_third_error_is_the_last, dead_tasks_are_listed_page_by_page,
                 a_buried_task_is_on_no_list, an_outcome_never_changes;
             cancelling: what_nobody_works_on_ends_at_once;
-            reading: facts_are_numbered_without_gaps, a_page_follows_a_page, many_jobs_in_one_call,
+            reading: facts_are_numbered_without_gaps, no_fact_is_older_than_the_one_before, a_page_follows_a_page, many_jobs_in_one_call,
                 progress_never_goes_back, silent_workers_are_forgotten, a_file_is_found_by_its_name,
                 the_store_answers_a_ping;
             removing: a_removed_job_leaves_nothing, only_ended_jobs_are_removed,
@@ -183,6 +183,11 @@ impl ManualClock {
     pub(crate) fn pass(&self, duration: Duration) {
         let millis = i64::try_from(duration.as_millis()).unwrap();
         self.0.fetch_add(millis, Ordering::SeqCst);
+    }
+
+    pub(crate) fn turn_back(&self, duration: Duration) {
+        let millis = i64::try_from(duration.as_millis()).unwrap();
+        self.0.fetch_sub(millis, Ordering::SeqCst);
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
         About, Fact, FactKind, JobId, Owner, WorkerId,
         transition::{NewJob, Retry},
     },
-    store::{News, Progress, StoreError, WorkerReport},
+    store::{Held, News, Progress, StoreError, WorkerReport},
 };
 
 /// Eight items by eight workers at once; the watcher's news are the job's facts, in order and complete.
@@ -44,6 +44,22 @@ pub(crate) async fn facts_are_numbered_without_gaps(it: Fixture) {
         assert!(none.is_empty());
     }
     assert_eq!(it.jobs().facts(JobId::random(), 0).await, Ok(None));
+}
+
+/// Servers' clocks differ, and another one may lead from now on.
+pub(crate) async fn no_fact_is_older_than_the_one_before(it: Fixture) {
+    let id = it.submit("a", 1).await;
+    let lease = it.reserve(1).await.remove(0).lease;
+    it.clock.turn_back(Duration::from_secs(5));
+    let held = it.jobs().start(std::slice::from_ref(&lease)).await;
+    assert_eq!(held, Ok(vec![Held::Yes]));
+    it.clock.turn_back(Duration::from_secs(5));
+    it.complete(&lease).await;
+    let facts = it.jobs().facts(id, 0).await.unwrap().unwrap();
+    assert_eq!(facts.len(), 4);
+    assert!(facts.is_sorted_by_key(|fact| fact.at), "{facts:?}");
+    let job = it.job(id).await;
+    assert!(job.created <= job.ended.unwrap(), "{job:?}");
 }
 
 pub(crate) async fn a_page_follows_a_page(it: Fixture) {

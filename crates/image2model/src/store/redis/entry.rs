@@ -156,7 +156,7 @@ impl Redis {
             return Ok(None);
         };
         let mut entry = loaded.entry.clone();
-        let decided = decide(&mut entry, now.max(loaded.newest()));
+        let decided = decide(&mut entry, now);
         let Some(answer) = decided.ok().filter(is_answer) else {
             return Ok(None);
         };
@@ -178,7 +178,7 @@ impl Redis {
                 return Err(StoreError::Removed);
             }
             let mut entry = loaded.entry.clone();
-            let answer = match decide(&mut entry, loaded.now.max(loaded.newest())) {
+            let answer = match decide(&mut entry, loaded.now) {
                 // It may be a repeat of what was written, but not confirmed.
                 Err(StoreError::LeaseLost) if writing == Writing::Told => {
                     self.confirm(loaded.shard).await?;
@@ -307,13 +307,6 @@ impl Loaded {
 
     fn is_remembered(&self) -> bool {
         self.gone.as_ref().is_some_and(|gone| self.now < gone.until)
-    }
-
-    /// When the newest fact was: none may be older than the one before it.
-    fn newest(&self) -> Timestamp {
-        let facts = self.entry.as_ref().map(|entry| &entry.job.facts);
-        let newest = facts.and_then(|facts| facts.last());
-        newest.map_or(self.now, |fact| fact.at)
     }
 
     /// As the server has it once `entry` is written.

@@ -105,9 +105,14 @@ impl Redis {
             .filter_map(|task| task.work.generated())
             .collect();
         let swept = self.transact_with(id, &items, Writing::OneOfMany, |entry, now| {
+            if entry.is_none() {
+                return Err(StoreError::NotFound);
+            }
             transitions::sweep(entry, tasks, &self.retry, now)
         });
         match swept.await {
+            // Most often it has been removed since its task was seen to be due, and then there is none to set aside.
+            Err(StoreError::NotFound) => self.set_aside(id, tasks, seen).await,
             Err(error @ StoreError::Damaged(_)) => {
                 tracing::error!(job = %id, %error, "the tasks of a job are set aside as dead");
                 self.set_aside(id, tasks, seen).await

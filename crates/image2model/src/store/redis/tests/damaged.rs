@@ -81,3 +81,36 @@ async fn a_damaged_job_is_not_the_next_to_be_removed_for_ever() {
     let named = store.jobs.named(&[(id, "jobs/a/file".to_owned())]).await;
     assert_eq!(named, Ok(vec![true]));
 }
+
+#[tokio::test]
+async fn a_task_whose_job_is_gone_is_set_aside() {
+    let server = RealServer::start(&[]);
+    let clock = Arc::new(ManualClock::default());
+    let store = open(Settings {
+        time: Time::Given(clock.clone()),
+        ..settings(&server, 1)
+    });
+    let store = store.await.unwrap();
+    let (gone, whole) = (create(&store, 2).await, create(&store, 1).await);
+    assert_eq!(reserve(&store, 1).await.len(), 1);
+    ask::<()>(&server, &["DEL", &format!("i2m:{{00}}:job:{gone}")]);
+    clock.pass(LONG);
+    let swept = store.jobs.sweep().await.unwrap();
+    assert_eq!((swept.expired_leases, swept.poisoned), (0, 1));
+    assert_eq!(store.jobs.sweep().await, Ok(Swept::default()));
+    let leases = reserve(&store, 3).await;
+    let held = store.jobs.start(&leases).await.unwrap();
+    let begun: Vec<_> = leases
+        .iter()
+        .zip(held)
+        .filter(|(_, held)| *held == Held::Yes)
+        .collect();
+    assert!(
+        matches!(&begun[..], [(lease, _)] if lease.task.job == whole),
+        "{begun:?}"
+    );
+    clock.pass(LONG);
+    store.jobs.sweep().await.unwrap();
+    let depth = &store.jobs.depths().await.unwrap()[&(Queue::ModelGeneration, Lane::local())];
+    assert_eq!((depth.leased, depth.delayed, depth.dead), (0, 0, 2));
+}
