@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use rustix::process::{Resource, getrlimit, setrlimit};
+
 /// The children of a process that are not ended, or not waited for.
 pub(crate) fn children(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
@@ -39,4 +41,11 @@ fn memory(pid: u32, which: &str) -> u64 {
     let line = status.lines().find_map(|line| line.strip_prefix(which));
     let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
     kilobytes.parse::<u64>().unwrap() * 1024
+}
+
+/// A process may open as many files as it is allowed to.
+pub(crate) fn allow_many_connections() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    setrlimit(Resource::Nofile, limit).unwrap();
 }
