@@ -19,7 +19,7 @@ pub(crate) use client::{Client, Event, Sent};
 pub(crate) use hearing::{Heard, Told, hear_out, is_for_now};
 pub(crate) use nginx::Nginx;
 pub(crate) use pictures::{jpeg, tiny};
-pub(crate) use process::{allow_many_connections, children, is_there, peak_bytes};
+pub(crate) use process::{allow_many_connections, children, is_there, peak_bytes, processor_time};
 pub(crate) use redis::{
     Certificates, ClusterFleet, ClusterShape, Frozen, RealServer, SentinelFleet, SentinelShape,
     eventually, free_port,

@@ -1,6 +1,6 @@
 //! What the system tells of processes.
 
-use std::fs;
+use std::{fs, time::Duration};
 
 use rustix::process::{Resource, getrlimit, setrlimit};
 
@@ -48,4 +48,13 @@ pub(crate) fn allow_many_connections() {
     let mut limit = getrlimit(Resource::Nofile);
     limit.current = limit.maximum;
     setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+/// Time that a process has had on a processor.
+pub(crate) fn processor_time(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    let ticks = after_name.split_whitespace().skip(11).take(2);
+    let ticks: u64 = ticks.map(|ticks| ticks.parse::<u64>().unwrap()).sum();
+    Duration::from_millis(10 * ticks)
 }
