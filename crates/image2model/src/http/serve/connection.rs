@@ -88,12 +88,11 @@ impl Host {
         secured: Option<TlsAcceptor>,
     ) {
         let pulse = Arc::new(Pulse::new());
-        let limits = self.limits.spread();
         let greeting = greet(stream, secured, pulse.clone());
         let greeted = tokio::select! {
             biased;
             () = self.stop.cancelled() => return,
-            greeted = timeout(limits.head, greeting) => greeted,
+            greeted = timeout(self.limits.head, greeting) => greeted,
         };
         let Ok(Some((wire, version))) = greeted else {
             return;
@@ -106,23 +105,23 @@ impl Host {
         let io = TokioIo::new(wire);
         match version {
             Version::One => {
-                let connection = self.one.serve_connection(io, answers);
-                self.drive(connection, &pulse, &limits).await;
+                self.drive(self.one.serve_connection(io, answers), &pulse)
+                    .await;
             }
             // In a box, since it is the larger and the rarer one.
             Version::Two => {
                 pulse.has_no_heads();
                 let connection = self.two.serve_connection(io, answers);
-                Box::pin(self.drive(connection, &pulse, &limits)).await;
+                Box::pin(self.drive(connection, &pulse)).await;
             }
         }
     }
 
-    async fn drive(&self, connection: impl Connection, pulse: &Pulse, limits: &Limits) {
+    async fn drive(&self, connection: impl Connection, pulse: &Pulse) {
         let mut connection = std::pin::pin!(connection);
         let mut stopping = std::pin::pin!(self.stop.cancelled());
         let mut stops_at = None;
-        let mut timer = std::pin::pin!(sleep_until(Instant::now() + limits.head));
+        let mut timer = std::pin::pin!(sleep_until(Instant::now() + self.limits.head));
         std::future::poll_fn(|context| {
             if stops_at.is_none() && stopping.as_mut().poll(context).is_ready() {
                 stops_at = Some(Instant::now() + LAST_HEAD);
@@ -132,7 +131,7 @@ impl Host {
                 return Poll::Ready(());
             }
             loop {
-                let until = until(pulse, limits, stops_at);
+                let until = self.until(pulse, stops_at);
                 if until < timer.deadline() {
                     timer.as_mut().reset(until);
                 }
@@ -147,15 +146,15 @@ impl Host {
         })
         .await;
     }
-}
 
-/// When the connection is looked at again, and ends if nothing has changed.
-fn until(pulse: &Pulse, limits: &Limits, stops_at: Option<Instant>) -> Instant {
-    let again = || Instant::now() + limits.idle;
-    let until = pulse.until(limits).unwrap_or_else(again);
-    match stops_at {
-        Some(stops_at) if !pulse.is_answering() => until.min(stops_at),
-        _ => until,
+    /// When the connection is looked at again, and ends if nothing has changed.
+    fn until(&self, pulse: &Pulse, stops_at: Option<Instant>) -> Instant {
+        let again = || Instant::now() + self.limits.idle;
+        let until = pulse.until(&self.limits).unwrap_or_else(again);
+        match stops_at {
+            Some(stops_at) if !pulse.is_answering() => until.min(stops_at),
+            _ => until,
+        }
     }
 }
 

@@ -31,17 +31,6 @@ impl Limits {
             write: Duration::from_secs(settings.write_timeout),
         }
     }
-
-    /// Those of one connection: up to a quarter longer, by chance, so that thousands that began in the same moment
-    /// do not end in the same moment, and nobody waits for the closing of all of them.
-    pub(super) fn spread(self) -> Self {
-        let longer = 1.0 + fastrand::f64() / 4.0;
-        Self {
-            head: self.head.mul_f64(longer),
-            idle: self.idle.mul_f64(longer),
-            write: self.write.mul_f64(longer),
-        }
-    }
 }
 
 /// Times are milliseconds since the connection began, 0 for none.
@@ -141,18 +130,6 @@ mod tests {
         let until = pulse.until(&LIMITS)?;
         let left = until.saturating_duration_since(Instant::now());
         Some(left.as_millis().div_ceil(1000) as u64)
-    }
-
-    #[test]
-    fn a_connection_has_its_time_and_not_the_same_as_all_others() {
-        let heads: Vec<_> = (0..1000).map(|_| LIMITS.spread().head).collect();
-        let (first, last) = (heads.iter().min().unwrap(), heads.iter().max().unwrap());
-        assert!(*first >= LIMITS.head, "{first:?}");
-        assert!(*last <= LIMITS.head.mul_f64(1.25), "{last:?}");
-        assert!(
-            *last - *first > Duration::from_secs(2),
-            "{first:?} {last:?}"
-        );
     }
 
     #[tokio::test(start_paused = true)]
