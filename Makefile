@@ -3,10 +3,11 @@
 # make bench  what it costs: engine, queue (beside Celery and BullMQ), fidelity
 # make soak   the long versions of the tests
 # make chaos  ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
+# make hostile  every picture that is made to break decoders, as every kind of model
 # make e2e    how long requests wait when a primary of the store is killed, over a cluster and under sentinels
 # make web    the page alone;  make lint  formatting, clippy, documentation
 
-.PHONY: run test bench soak chaos e2e web lint tools
+.PHONY: run test bench soak chaos hostile e2e web lint tools
 
 SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:8080
@@ -28,6 +29,9 @@ e2e: tools
 
 chaos: tools
 	I2M_CHAOS=1 cargo test -p image2model --test it -- --nocapture --test-threads 1 chaos::
+
+hostile: tools
+	I2M_HOSTILE=1 cargo test -p image2model --test it -- --nocapture hostile::
 
 bench: tools
 	benches/queue/install.sh

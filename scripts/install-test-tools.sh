@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what the tests need: parts of Rust, Debian's Chromium, Redis and nginx, the judges of models and of the
-# API's description, and the page's browser driver.
+# API's description, hostile pictures, and the page's browser driver.
 # Quick when all is there.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -19,6 +19,7 @@ command -v redis-server >/dev/null 2>&1 || without_services install_packages "Re
 PATH=$PATH:/usr/sbin command -v nginx >/dev/null 2>&1 || without_services install_packages "nginx" nginx-light
 command -v openssl >/dev/null 2>&1 || install_packages "OpenSSL" openssl
 scripts/fetch-corpus.sh
+scripts/fetch-hostile.sh
 scripts/install-api-judges.sh
 (
     cd tests/browser

@@ -18,7 +18,7 @@ use image2model::{
 use rustix::process::{Pid, Signal, kill_process};
 use tokio_util::sync::CancellationToken;
 
-use crate::support::{Client, Server, jpeg, root, tiny};
+use crate::support::{Client, Server, children, is_there, jpeg, root, tiny};
 
 fn settings() -> ApartSettings {
     let worker = WorkerSettings {
@@ -52,28 +52,6 @@ async fn generate(
 async fn small(provider: &dyn Provider) -> Result<Generated, Failure> {
     let few = ("inflate", &[("face_limit", "200")][..]);
     generate(provider, tiny(1), few, &CancellationToken::new()).await
-}
-
-/// The children of a process that are not ended, or not waited for.
-fn children(parent: u32) -> Vec<u32> {
-    let processes = fs::read_dir("/proc").unwrap().flatten();
-    let ids = processes.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let is_child = |pid: &u32| {
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        let after_name = stat.rsplit(')').next().unwrap_or_default();
-        after_name.split_whitespace().nth(1) == Some(&parent.to_string())
-    };
-    ids.filter(is_child).collect()
-}
-
-fn is_there(pid: u32) -> bool {
-    // What nobody waits for stays as a name in some containers.
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let state = stat
-        .rsplit(") ")
-        .next()
-        .and_then(|rest| rest.chars().next());
-    state.is_some_and(|state| state != 'Z')
 }
 
 fn kill(pid: u32) {

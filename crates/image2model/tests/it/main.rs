@@ -13,6 +13,7 @@ mod dead;
 mod disk;
 mod failover;
 mod fairness;
+mod hostile;
 mod http;
 mod keys;
 mod layering;

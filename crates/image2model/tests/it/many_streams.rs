@@ -2,7 +2,6 @@
 
 use std::{fs, time::Duration};
 
-use rustix::process::{Resource, getrlimit, setrlimit};
 use serde_json::Value;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -11,7 +10,7 @@ use tokio::{
     task::JoinSet,
 };
 
-use crate::support::{Client, RealServer, Server, soak, tiny};
+use crate::support::{Client, RealServer, Server, allow_many_connections, soak, tiny};
 
 const AT_ONCE: usize = 100;
 const QUIET: Duration = Duration::from_secs(5);
@@ -42,13 +41,6 @@ async fn streams_share_one_reader_of_redis() {
     allow_many_connections();
     let most = story_with(streams, &[("STORE__URL", &url)], blocked).await;
     assert!(most <= 1, "{most} blocked readers");
-}
-
-/// A process may open as many files as it is allowed to.
-fn allow_many_connections() {
-    let mut limit = getrlimit(Resource::Nofile);
-    limit.current = limit.maximum;
-    setrlimit(Resource::Nofile, limit).unwrap();
 }
 
 async fn story(streams: usize, settings: &[(&str, &str)]) {

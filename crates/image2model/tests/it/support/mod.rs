@@ -4,6 +4,7 @@ mod client;
 mod hearing;
 mod nginx;
 mod pictures;
+mod process;
 mod redis;
 mod s3;
 mod server;
@@ -18,6 +19,7 @@ pub(crate) use client::{Client, Event, Sent};
 pub(crate) use hearing::{Heard, Told, hear_out, is_for_now};
 pub(crate) use nginx::Nginx;
 pub(crate) use pictures::{jpeg, tiny};
+pub(crate) use process::{allow_many_connections, children, is_there, peak_bytes, processor_time};
 pub(crate) use redis::{
     Certificates, ClusterFleet, ClusterShape, Frozen, RealServer, SentinelFleet, SentinelShape,
     eventually, free_port,
@@ -46,6 +48,11 @@ pub(crate) fn e2e() -> bool {
 /// Whether the long version of the story of killed processes is asked for (`make chaos`).
 pub(crate) fn chaos() -> bool {
     environment("I2M_CHAOS").is_some_and(|asked| asked == "1")
+}
+
+/// Whether all hostile pictures are asked for (`make hostile`).
+pub(crate) fn hostile() -> bool {
+    environment("I2M_HOSTILE").is_some_and(|asked| asked == "1")
 }
 
 /// What the environment of the tests themselves holds.

@@ -9,6 +9,8 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::process;
+
 /// A running `image2model serve`, or one of its roles. It is killed when it is dropped.
 pub(crate) struct Server {
     child: Child,
@@ -86,19 +88,12 @@ impl Server {
 
     /// Memory that the process holds right now, in bytes.
     pub(crate) fn resident_bytes(&self) -> u64 {
-        self.memory("VmRSS:")
+        process::resident_bytes(self.pid())
     }
 
     /// The most memory that it has held at once, in bytes.
     pub(crate) fn peak_bytes(&self) -> u64 {
-        self.memory("VmHWM:")
-    }
-
-    fn memory(&self, which: &str) -> u64 {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.pid())).unwrap();
-        let line = status.lines().find_map(|line| line.strip_prefix(which));
-        let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
-        kilobytes.parse::<u64>().unwrap() * 1024
+        process::peak_bytes(self.pid())
     }
 
     /// What it has logged so far.
