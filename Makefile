@@ -5,14 +5,17 @@
 # make chaos  ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
 # make hostile  every picture that is made to break decoders, as every kind of model
 # make e2e    how long requests wait when a primary of the store is killed, over a cluster and under sentinels
+# make fuzz   ten minutes of invented input for each place that reads what others wrote (FUZZ_SECONDS, FUZZ_TARGETS)
 # make web    the page alone;  make lint  formatting, clippy, documentation
 
-.PHONY: run test bench soak chaos hostile e2e web lint tools
+.PHONY: run test bench soak chaos hostile e2e fuzz web lint tools
 
 SHELL := /bin/bash
 LISTEN ?= 127.0.0.1:8080
 SERVE ?= 1
 PHOTO ?=
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= picture mesh multipart options query links frames replies
 
 run:
 	@scripts/run.sh "$(PHOTO)" "$(SERVE)" "$(LISTEN)"
@@ -32,6 +35,9 @@ chaos: tools
 
 hostile: tools
 	I2M_HOSTILE=1 cargo test -p image2model --test it -- --nocapture hostile::
+
+fuzz:
+	@scripts/fuzz.sh $(FUZZ_SECONDS) $(FUZZ_TARGETS)
 
 bench: tools
 	benches/queue/install.sh

@@ -7,6 +7,8 @@ pub mod capacity;
 pub mod cli;
 pub mod clock;
 pub mod config;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzzing;
 pub mod http;
 pub mod job;
 pub mod logs;
@@ -18,12 +20,12 @@ pub mod worker;
 
 /// Half the CPU time of a small job goes with the system's allocator, and glibc's gives what one thread has freed to no
 /// other: a server's memory would grow with every thread that has ever worked.
-#[cfg(not(target_env = "msvc"))]
+#[cfg(not(any(target_env = "msvc", feature = "fuzzing")))]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A few heaps for all threads; what is free goes back to the system within a second, and pieces from 1 MB on at once.
-#[cfg(not(target_env = "msvc"))]
+#[cfg(not(any(target_env = "msvc", feature = "fuzzing")))]
 #[unsafe(export_name = "_rjem_malloc_conf")]
 #[expect(unsafe_code, reason = "jemalloc reads its settings from this name")]
 pub static ALLOCATOR_SETTINGS: &[u8] =

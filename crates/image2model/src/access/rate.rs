@@ -91,10 +91,11 @@ impl Window {
         i64::try_from(self.period.as_micros()).unwrap_or(i64::MAX / 4)
     }
 
-    /// Microseconds that one takes of the period.
+    /// Microseconds that one takes of the period: at least one, so that no more than one a microsecond are let through,
+    /// whatever the limit is.
     #[must_use]
     pub fn each_us(self) -> i64 {
-        self.period_us() / i64::from(self.limit.max(1))
+        (self.period_us() / i64::from(self.limit.max(1))).max(1)
     }
 
     /// Until `count` more would be let through, of a window that is whole again after `whole_in`; for more than the limit
@@ -107,13 +108,15 @@ impl Window {
 
     fn standing(self, whole: i64, now: i64) -> Standing {
         let each = self.each_us();
-        let used = (whole - now).max(0);
-        let free = (each * i64::from(self.limit) - used).max(0);
+        // What is kept may be damaged, and is any number then.
+        let used = whole.saturating_sub(now).max(0);
+        let room = each * i64::from(self.limit);
+        let free = (room - used).max(0);
         Standing {
             window: self,
             remaining: u32::try_from(free / each).unwrap_or(u32::MAX),
             whole_in: micros(used),
-            next_in: micros(used + each - each * i64::from(self.limit)),
+            next_in: micros(used.saturating_add(each - room)),
         }
     }
 }
@@ -127,7 +130,7 @@ pub fn admit(windows: &[Window], whole: &mut [i64], count: u32, now: i64) -> boo
         whole.max(now).saturating_add(taken)
     };
     let fits = |(window, whole): (&Window, &mut i64)| {
-        next(window, *whole) - now <= window.each_us() * i64::from(window.limit)
+        next(window, *whole).saturating_sub(now) <= window.each_us() * i64::from(window.limit)
     };
     let admitted = windows.iter().zip(&mut *whole).all(fits);
     if admitted {
@@ -196,6 +199,42 @@ mod tests {
             read.standings
         );
         assert!(admit(&windows, &mut whole, 4, 7 * SECOND));
+    }
+
+    #[test]
+    fn a_limit_of_more_than_one_a_microsecond_lets_one_a_microsecond_through() {
+        let most = Window::per_minute(u32::MAX);
+        let none = Window {
+            limit: 1,
+            period: Duration::ZERO,
+        };
+        for window in [most, none] {
+            assert_eq!(window.each_us(), 1);
+            let mut whole = [0];
+            assert!(admit(&[window], &mut whole, window.limit, SECOND));
+            assert!(!admit(&[window], &mut whole, 1, SECOND));
+            assert!(admit(&[window], &mut whole, 1, SECOND + 1));
+            let full = Admission::read(&[window], true, &whole, SECOND + 1);
+            assert_eq!(full.standings[0].remaining, 0);
+            assert_eq!(full.next_in(), Duration::from_micros(1));
+        }
+    }
+
+    #[test]
+    fn damaged_times_are_long_waits() {
+        let window = Window::per_minute(60);
+        for now in [i64::MIN, 0, i64::MAX] {
+            for whole in [i64::MIN, 0, i64::MAX] {
+                let _ = admit(&[window], &mut [whole], 60, now);
+                let read = Admission::read(&[window], false, &[whole], now);
+                let is_whole = whole <= now;
+                assert_eq!(
+                    read.standings[0].whole_in.is_zero(),
+                    is_whole,
+                    "{whole} at {now}"
+                );
+            }
+        }
     }
 
     proptest! {

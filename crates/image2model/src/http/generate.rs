@@ -72,7 +72,7 @@ impl Quality {
 const NO_TEXTURE: u32 = 64;
 
 impl Ask {
-    fn request(&self) -> Result<ModelRequest, RequestError> {
+    pub(super) fn request(&self) -> Result<ModelRequest, RequestError> {
         let (faces, texture) = self.quality.limits();
         let texture = if self.texture_enabled {
             texture

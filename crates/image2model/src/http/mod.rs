@@ -16,6 +16,8 @@ mod error;
 mod events;
 mod facts;
 mod form;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod generate;
 mod guard;
 mod health;

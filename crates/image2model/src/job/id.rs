@@ -9,10 +9,12 @@ pub const MAX_ITEMS: usize = 25;
 
 /// A job's id: a UUID whose last byte is 00, so that its items' ids need no index.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Uuid")]
 pub struct JobId(Uuid);
 
 /// An item's id: its job's UUID with the item's number (1 to 25) as last byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "Uuid")]
 pub struct ItemId(Uuid);
 
 impl JobId {
@@ -87,16 +89,33 @@ impl fmt::Display for ItemId {
 #[error("not a UUID of a {0}")]
 pub struct IdError(&'static str);
 
+impl TryFrom<Uuid> for JobId {
+    type Error = IdError;
+
+    fn try_from(uuid: Uuid) -> Result<Self, IdError> {
+        match uuid.as_bytes()[15] {
+            0 => Ok(Self(uuid)),
+            _ => Err(IdError("job")),
+        }
+    }
+}
+
+impl TryFrom<Uuid> for ItemId {
+    type Error = IdError;
+
+    fn try_from(uuid: Uuid) -> Result<Self, IdError> {
+        match uuid.as_bytes()[15] {
+            0 => Err(IdError("file")),
+            _ => Ok(Self(uuid)),
+        }
+    }
+}
+
 impl FromStr for JobId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let uuid = parse(text).ok_or(IdError("job"))?;
-        if uuid.as_bytes()[15] == 0 {
-            Ok(Self(uuid))
-        } else {
-            Err(IdError("job"))
-        }
+        parse(text).ok_or(IdError("job"))?.try_into()
     }
 }
 
@@ -104,12 +123,7 @@ impl FromStr for ItemId {
     type Err = IdError;
 
     fn from_str(text: &str) -> Result<Self, IdError> {
-        let uuid = parse(text).ok_or(IdError("file"))?;
-        if uuid.as_bytes()[15] == 0 {
-            Err(IdError("file"))
-        } else {
-            Ok(Self(uuid))
-        }
+        parse(text).ok_or(IdError("file"))?.try_into()
     }
 }
 
@@ -131,6 +145,22 @@ mod tests {
         assert_eq!((item.job(), item.number()), (job, 7));
         assert_eq!(item.to_string().parse::<ItemId>(), Ok(item));
         assert_eq!(job.to_string().parse::<JobId>(), Ok(job));
+    }
+
+    #[test]
+    fn a_record_whose_id_is_of_the_other_kind_is_refused() {
+        let job = JobId::random();
+        let [of_job, of_item] =
+            [job.to_string(), job.item(7).to_string()].map(|id| format!("{id:?}"));
+        assert_eq!(serde_json::from_str::<JobId>(&of_job).unwrap(), job);
+        assert_eq!(
+            serde_json::from_str::<ItemId>(&of_item).unwrap(),
+            job.item(7)
+        );
+        let error = serde_json::from_str::<JobId>(&of_item).unwrap_err();
+        assert_eq!(error.to_string(), "not a UUID of a job");
+        let error = serde_json::from_str::<ItemId>(&of_job).unwrap_err();
+        assert_eq!(error.to_string(), "not a UUID of a file");
     }
 
     #[test]

@@ -51,7 +51,7 @@ impl Timestamp {
     /// Milliseconds from `earlier` to this time; negative when it is later.
     #[must_use]
     pub fn since(self, earlier: Self) -> i64 {
-        self.0 - earlier.0
+        self.0.saturating_sub(earlier.0)
     }
 }
 

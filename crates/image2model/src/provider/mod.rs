@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::job::{Notice, transition::Failure};
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use apart::frames;
 pub use apart::{ApartProvider, ApartSettings, Bounds, serve_apart};
 pub use budget::{Budget, OverBudget, Share, memory_limit};
 pub use catalogue::{Making, ModelInfo, ModelRequest, RequestError};

@@ -97,6 +97,7 @@ fn crates() -> Vec<String> {
         "Cargo.toml",
         "crates/image2model/Cargo.toml",
         "crates/reconstruct/Cargo.toml",
+        "fuzz/Cargo.toml",
     ] {
         let text = read(manifest);
         let mut inside = false;

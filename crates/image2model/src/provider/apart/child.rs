@@ -10,7 +10,7 @@ use std::{
 use bytes::Bytes;
 use reconstruct::{Format, Step};
 use tokio::{
-    io::AsyncReadExt as _,
+    io::{AsyncRead, AsyncReadExt as _},
     process::{ChildStderr, ChildStdin, ChildStdout, Command},
     time::timeout,
 };
@@ -150,25 +150,7 @@ impl Child {
         progress: &OnProgress,
     ) -> io::Result<Result<Generated, Failure>> {
         frame::send(&mut self.to, &Ask::Begin, &[]).await?;
-        let mut left = most;
-        let mut files = Vec::new();
-        loop {
-            let (answer, body) = self.hear(left).await?;
-            left -= body.len() as u64;
-            match answer {
-                Answer::Step { name } => {
-                    let known = Step::ALL.into_iter().find(|step| step.name() == name);
-                    let step = known.ok_or_else(|| frame::nonsense("a step that is none"))?;
-                    progress(step.percent_before(), step.name());
-                }
-                Answer::File { format } => files.push(file(&format, body.into())?),
-                Answer::Done { warnings } => return Ok(Ok(Generated { files, warnings })),
-                Answer::Failed { error, is_final } => return Ok(Err(refusal(error, is_final))),
-                Answer::Ready { .. } | Answer::Needs { .. } => {
-                    return Err(frame::nonsense("an answer to nothing"));
-                }
-            }
-        }
+        collect(&mut self.from, most, progress).await
     }
 
     /// Grants it `bytes` of memory from now on, as far as the system can.
@@ -234,6 +216,43 @@ impl Child {
     }
 }
 
+/// What a child that has begun says until its work is done: `most` bytes of files are taken, and each file once, for a
+/// child is not believed.
+///
+/// # Errors
+/// Outside, it says what no child says, or nothing more; within, the work failed.
+pub(super) async fn collect(
+    from: &mut (impl AsyncRead + Unpin),
+    most: u64,
+    progress: &OnProgress,
+) -> io::Result<Result<Generated, Failure>> {
+    let mut left = most;
+    let mut files: Vec<Produced> = Vec::new();
+    loop {
+        let (answer, body) = frame::receive(from, left).await?;
+        left -= body.len() as u64;
+        match answer {
+            Answer::Step { name } => {
+                let known = Step::ALL.into_iter().find(|step| step.name() == name);
+                let step = known.ok_or_else(|| frame::nonsense("a step that is none"))?;
+                progress(step.percent_before(), step.name());
+            }
+            Answer::File { format } => {
+                let file = file(&format, body.into())?;
+                if files.iter().any(|known| known.format == file.format) {
+                    return Err(frame::nonsense("a file that was there already"));
+                }
+                files.push(file);
+            }
+            Answer::Done { warnings } => return Ok(Ok(Generated { files, warnings })),
+            Answer::Failed { error, is_final } => return Ok(Err(refusal(error, is_final))),
+            Answer::Ready { .. } | Answer::Needs { .. } => {
+                return Err(frame::nonsense("an answer to nothing"));
+            }
+        }
+    }
+}
+
 /// What is known of a child that is dead.
 pub(super) struct Death {
     /// Its signal or its exit status.
@@ -260,4 +279,37 @@ fn file(format: &str, bytes: Bytes) -> io::Result<Produced> {
     let known = Format::from_extension(format);
     let format = known.ok_or_else(|| frame::nonsense("a format that is none"))?;
     Ok(Produced::model(format, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_child_that_gives_a_file_twice_is_not_believed() {
+        let nobody: OnProgress = Arc::new(|_, _| {});
+        let said = |formats: &[&str]| {
+            let mut said = Vec::new();
+            for format in formats {
+                let format = (*format).to_owned();
+                frame::write(&mut said, &Answer::File { format }, b"12345").unwrap();
+            }
+            let warnings = Vec::new();
+            frame::write(&mut said, &Answer::Done { warnings }, b"").unwrap();
+            said
+        };
+        let once = said(&["glb", "preview"]);
+        let made = collect(&mut once.as_slice(), 10, &nobody).await.unwrap();
+        assert_eq!(made.unwrap().files.len(), 2);
+        let over = collect(&mut once.as_slice(), 9, &nobody).await;
+        assert_eq!(over.unwrap_err().to_string(), "a frame over the limit");
+        let twice = said(&["glb", "preview", "glb"]);
+        let refused = collect(&mut twice.as_slice(), 100, &nobody).await;
+        assert_eq!(
+            refused.unwrap_err().to_string(),
+            "a file that was there already"
+        );
+    }
 }

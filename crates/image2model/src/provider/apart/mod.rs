@@ -12,6 +12,8 @@ mod child;
 mod children;
 mod confinement;
 mod frame;
+#[cfg(any(test, feature = "fuzzing"))]
+mod fuzzing;
 mod inside;
 
 use std::{io, path::PathBuf, sync::Arc, time::Duration};
@@ -37,6 +39,8 @@ use crate::{
 use self::{child::Child, children::Children, frame::Work};
 
 pub use confinement::Bounds;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use fuzzing::frames;
 pub use inside::serve_apart;
 
 /// Bytes that a child holds beside its task: its program and its allocator's tables.

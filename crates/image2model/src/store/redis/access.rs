@@ -146,7 +146,8 @@ impl Limits for Redis {
         });
         let parts: Vec<(Option<i64>, Option<i64>)> = self.nodes.read_all(read.collect()).await?;
         let sum = |part: fn(&(Option<i64>, Option<i64>)) -> Option<i64>| {
-            let all = parts.iter().filter_map(part).sum::<i64>();
+            let counts = parts.iter().filter_map(part);
+            let all = counts.fold(0, i64::saturating_add);
             u64::try_from(all).unwrap_or(0)
         };
         Ok(Holding {

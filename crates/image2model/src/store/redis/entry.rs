@@ -333,7 +333,7 @@ impl Loaded {
     }
 
     /// Tasks as they were read, with their leases.
-    fn tasks(&mut self, read: &[TaskRead]) -> Result<Vec<Task>, StoreError> {
+    pub(super) fn tasks(&mut self, read: &[TaskRead]) -> Result<Vec<Task>, StoreError> {
         let mut tasks = Vec::with_capacity(read.len());
         for (_, record, lease) in read {
             let task = task(record, Some(lease).filter(|lease| !lease.is_empty()))?;

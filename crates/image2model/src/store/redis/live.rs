@@ -97,11 +97,7 @@ impl Drop for Live {
 impl Live {
     /// Reads on after these positions.
     pub(super) fn follow(nodes: Arc<Nodes>, positions: BTreeMap<Shard, String>) -> Self {
-        let desk = Arc::new(Desk {
-            news: broadcast::Sender::new(BEHIND),
-            ready: Queue::ALL.map(|queue| (queue, Notify::new())).into(),
-            positions: Mutex::new(positions),
-        });
+        let desk = Arc::new(Desk::new(positions));
         let readers = tokio::spawn(read_all(nodes, desk.clone()));
         Self { desk, readers }
     }
@@ -119,6 +115,24 @@ impl Live {
 }
 
 impl Desk {
+    fn new(positions: BTreeMap<Shard, String>) -> Self {
+        Self {
+            news: broadcast::Sender::new(BEHIND),
+            ready: Queue::ALL.map(|queue| (queue, Notify::new())).into(),
+            positions: Mutex::new(positions),
+        }
+    }
+
+    /// All that one entry of a stream tells.
+    fn tell_all(&self, text: &[u8]) {
+        for piece in serde_json::from_slice(text).unwrap_or_else(|_| Vec::new()) {
+            match piece {
+                Piece::Known(told) => self.tell(told),
+                Piece::Unknown(_) => tracing::debug!("news of an unknown kind"),
+            }
+        }
+    }
+
     fn tell(&self, told: Told) {
         let news = match told {
             Told::Facts { job, first, facts } => News::Facts {
@@ -361,12 +375,21 @@ fn publish(reply: StreamReadReply, by_stream: &BTreeMap<String, Shard>, desk: &D
             let Some(Value::BulkString(text)) = map.get("told") else {
                 continue;
             };
-            for piece in serde_json::from_slice(text).unwrap_or_else(|_| Vec::new()) {
-                match piece {
-                    Piece::Known(told) => desk.tell(told),
-                    Piece::Unknown(_) => tracing::debug!("news of an unknown kind"),
-                }
-            }
+            desk.tell_all(text);
         }
+    }
+}
+
+/// Fuzzing's: what a stream's entry tells, to one who watches.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn hear(text: &str) {
+    let desk = Desk::new(BTreeMap::new());
+    let mut watching = desk.news.subscribe();
+    desk.tell_all(text.as_bytes());
+    while let Ok(news) = watching.try_recv() {
+        assert!(!matches!(news, News::Missed), "nothing was missed");
+    }
+    if let Some((time, number)) = order(text) {
+        assert_eq!(order(&format!("{time}-{number}")), Some((time, number)));
     }
 }

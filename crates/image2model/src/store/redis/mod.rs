@@ -18,6 +18,8 @@ mod commit;
 mod condition;
 mod copying;
 mod entry;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) mod fuzzing;
 mod jobs;
 mod keys;
 mod known;

@@ -65,11 +65,13 @@ impl Presence for Redis {
         for (worker, text) in kept {
             let (seen, text) = text.split_once(' ').unwrap_or_default();
             let seen = seen.parse().map_err(unreadable)?;
-            if now - seen < SILENCE {
-                reports.push(parsed(worker, text, seen)?);
-            } else if now - seen > GONE {
-                gone.arg(worker);
-                any_gone = true;
+            match age(now, seen) {
+                ..SILENCE => reports.push(parsed(worker, text, seen)?),
+                SILENCE..=GONE => {}
+                _ => {
+                    gone.arg(worker);
+                    any_gone = true;
+                }
             }
         }
         if any_gone {
@@ -115,7 +117,12 @@ impl Redis {
     }
 }
 
-fn parsed(worker: String, text: &str, seen: i64) -> Result<WorkerReport, StoreError> {
+/// Milliseconds since a report came, whatever time it says.
+fn age(now: i64, seen: i64) -> i64 {
+    now.saturating_sub(seen)
+}
+
+pub(super) fn parsed(worker: String, text: &str, seen: i64) -> Result<WorkerReport, StoreError> {
     let report: Report = serde_json::from_str(text).map_err(unreadable)?;
     let known = |(queue, load): (String, _)| Some((Queue::from_name(&queue)?.name(), load));
     Ok(WorkerReport {
@@ -124,4 +131,18 @@ fn parsed(worker: String, text: &str, seen: i64) -> Result<WorkerReport, StoreEr
         queues: report.queues.into_iter().filter_map(known).collect(),
         seen,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_report_from_any_time_is_fresh_silent_or_gone() {
+        let now = 1_767_323_045_006;
+        assert_eq!(age(now, now - 1), 1);
+        assert!(age(now, i64::MIN) > GONE);
+        assert!(age(now, i64::MAX) < SILENCE);
+        assert!(age(i64::MIN, i64::MAX) < SILENCE);
+    }
 }

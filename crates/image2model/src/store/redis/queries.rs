@@ -12,7 +12,7 @@ use crate::{
 
 /// The server's time from its answer to `TIME`, seconds and microseconds.
 pub(super) fn server_time((seconds, micros): (i64, i64)) -> Timestamp {
-    Timestamp(seconds * 1000 + micros / 1000)
+    Timestamp(seconds.saturating_mul(1000).saturating_add(micros / 1000))
 }
 
 impl Redis {

@@ -44,7 +44,7 @@ pub(super) fn test_modules(path: &str, text: &str) -> Vec<String> {
     let lines: Vec<_> = text.lines().collect();
     lines
         .windows(2)
-        .filter(|pair| pair[0] == TEST_ONLY)
+        .filter(|pair| NOT_SHIPPED.contains(&pair[0]))
         .filter_map(|pair| {
             let (_, name) = pair[1].split_once("mod ")?;
             name.strip_suffix(';')
@@ -53,7 +53,8 @@ pub(super) fn test_modules(path: &str, text: &str) -> Vec<String> {
         .collect()
 }
 
-const TEST_ONLY: &str = "#[cfg(test)]";
+/// What is compiled for tests only, or for the fuzzing of what they test.
+const NOT_SHIPPED: [&str; 2] = ["#[cfg(test)]", "#[cfg(any(test, feature = \"fuzzing\"))]"];
 
 /// The lines, with their numbers, that are neither comments nor for tests only. `text` is laid out by rustfmt.
 pub(super) fn production_lines(text: &str) -> Vec<(usize, &str)> {
@@ -62,7 +63,7 @@ pub(super) fn production_lines(text: &str) -> Vec<(usize, &str)> {
     let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         let (indent, code) = line.split_at(line.len() - line.trim_start().len());
-        if code != TEST_ONLY {
+        if !NOT_SHIPPED.contains(&code) {
             if !is_comment(line) {
                 found.push((index + 1, line));
             }
