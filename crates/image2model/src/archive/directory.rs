@@ -65,7 +65,10 @@ pub(super) fn read<F: Read + Seek>(
         extents.push(extent);
     }
     if !rest.is_empty() {
-        let what = format!("has {} bytes in its directory that name no member", rest.len());
+        let what = format!(
+            "has {} bytes in its directory that name no member",
+            rest.len()
+        );
         return Err(contradictory(what));
     }
     check_cover(file, extents, end.directory)?;
@@ -136,7 +139,9 @@ fn widened<F: Read + Seek>(file: &mut F, end: End, at: u64) -> Result<(End, u64)
         return Err(Refusal::of_archive(Reason::Split, what).into());
     }
     let mut record = [0; END_64_SIZE];
-    let fits = place.checked_add(END_64_SIZE as u64).is_some_and(|end| end <= before);
+    let fits = place
+        .checked_add(END_64_SIZE as u64)
+        .is_some_and(|end| end <= before);
     if fits {
         read_at(file, place, &mut record)?;
     }
@@ -145,17 +150,25 @@ fn widened<F: Read + Seek>(file: &mut F, end: End, at: u64) -> Result<(End, u64)
     });
     match wide {
         Some((wide, _)) => Ok((wide, place)),
-        None => Err(contradictory("has a 64-bit end that does not fit its end".to_owned())),
+        None => Err(contradictory(
+            "has a 64-bit end that does not fit its end".to_owned(),
+        )),
     }
 }
 
 /// The next entry of the directory, its name, and what follows.
 fn entry(directory: &[u8]) -> Result<(Central, &[u8], &[u8]), ReadError> {
     let short = || contradictory("has a directory that ends in the middle of a member".to_owned());
-    let (fixed, rest) = directory.split_first_chunk::<CENTRAL_SIZE>().ok_or_else(short)?;
+    let (fixed, rest) = directory
+        .split_first_chunk::<CENTRAL_SIZE>()
+        .ok_or_else(short)?;
     let central = Central::of(fixed).ok_or_else(short)?;
-    let (name, rest) = rest.split_at_checked(central.header.name).ok_or_else(short)?;
-    let (extra, rest) = rest.split_at_checked(central.header.extra).ok_or_else(short)?;
+    let (name, rest) = rest
+        .split_at_checked(central.header.name)
+        .ok_or_else(short)?;
+    let (extra, rest) = rest
+        .split_at_checked(central.header.extra)
+        .ok_or_else(short)?;
     let (_, rest) = rest.split_at_checked(central.comment).ok_or_else(short)?;
     let central = central.widened(extra).ok_or_else(|| {
         let what = "has 64-bit sizes that are missing";
@@ -211,7 +224,10 @@ fn extent<'a, F: Read + Seek>(
     let refused = |what: &str| Err(Refusal::of(name, Reason::Contradictory, what).into());
     let header = central.header;
     let mut fixed = [0; LOCAL_SIZE];
-    let has_room = central.offset.checked_add(LOCAL_SIZE as u64).is_some_and(|end| end <= directory);
+    let has_room = central
+        .offset
+        .checked_add(LOCAL_SIZE as u64)
+        .is_some_and(|end| end <= directory);
     if has_room {
         read_at(file, central.offset, &mut fixed)?;
     }
@@ -219,7 +235,9 @@ fn extent<'a, F: Read + Seek>(
         return refused("is in the directory and not where that says");
     };
     let start = central.offset + (LOCAL_SIZE + local.name + local.extra) as u64;
-    let end = start.checked_add(header.packed).filter(|end| *end <= directory);
+    let end = start
+        .checked_add(header.packed)
+        .filter(|end| *end <= directory);
     let Some(end) = end else {
         return refused("reaches into the directory");
     };
@@ -261,7 +279,8 @@ fn check_cover<F: Read + Seek>(
         return Err(contradictory(what));
     }
     for (extent, next) in extents.iter().zip(next) {
-        let refused = |what: String| Err(Refusal::of(extent.name, Reason::Contradictory, what).into());
+        let refused =
+            |what: String| Err(Refusal::of(extent.name, Reason::Contradictory, what).into());
         let Some(gap) = next.checked_sub(extent.end) else {
             return refused("overlaps the member after it".to_owned());
         };
@@ -271,7 +290,8 @@ fn check_cover<F: Read + Seek>(
             }
             continue;
         }
-        let mut bytes = vec![0; usize::try_from(gap.min(LONGEST_DESCRIPTOR + 1)).unwrap_or_default()];
+        let mut bytes =
+            vec![0; usize::try_from(gap.min(LONGEST_DESCRIPTOR + 1)).unwrap_or_default()];
         read_at(file, extent.end, &mut bytes)?;
         let header = extent.header;
         let sums = (header.crc, header.packed, header.size);

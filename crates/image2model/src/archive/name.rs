@@ -1,7 +1,7 @@
 //! What a member's header and name say about it before any byte of it is read.
 
 use super::{
-    Refusal, Reason,
+    Reason, Refusal,
     record::{DEFLATED, Header, STORED},
 };
 
@@ -32,7 +32,10 @@ pub(super) fn judge(header: Header, name: &[u8]) -> Result<Kind, Refusal> {
         return Err(Refusal::of(name, Reason::Method, what));
     }
     let Some(text) = decoded(name, header.is_utf_8()) else {
-        return refused(Reason::UnsafeName, "has a name that is not UTF-8, as it says");
+        return refused(
+            Reason::UnsafeName,
+            "has a name that is not UTF-8, as it says",
+        );
     };
     if let Some(what) = fault(&text) {
         return Err(Refusal::of(name, Reason::UnsafeName, what));

@@ -431,9 +431,7 @@ fn ask(
         let place = options.iter().position(|(known, _)| known == name)?;
         Some(options.remove(place).1)
     };
-    let model = (intake != Intake::Meshes)
-        .then(|| take("model"))
-        .flatten();
+    let model = (intake != Intake::Meshes).then(|| take("model")).flatten();
     let priority = match take("priority").as_deref() {
         None | Some("normal") => Priority::Normal,
         Some("high") => Priority::High,
@@ -447,7 +445,9 @@ fn ask(
     };
     let about = words::about(labels, take("reference"))?;
     let request = match intake {
-        Intake::Pictures | Intake::Archive => ModelRequest::parse(model.as_deref(), &options, formats),
+        Intake::Pictures | Intake::Archive => {
+            ModelRequest::parse(model.as_deref(), &options, formats)
+        }
         Intake::Meshes => ModelRequest::parse_conversion(&options, formats),
     };
     let request = request.map_err(|error| refused_option(&error, &options))?;

@@ -8,7 +8,10 @@ use reconstruct::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::config::UploadSettings;
+use crate::{
+    config::UploadSettings,
+    job::{MAX_LABEL, MAX_LABELS, MAX_REFERENCE},
+};
 
 use super::super::{form::MOST_FIELDS, plain_upload::LONGEST_KEY};
 
@@ -139,6 +142,24 @@ fn form(
             "enum": ["normal", "high"],
             "default": "normal",
             "description": "`high` overtakes, and needs a key that may.",
+        }),
+    );
+    fields.insert(
+        "label".to_owned(),
+        json!({
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": MAX_LABEL},
+            "maxItems": MAX_LABELS,
+            "description": "Words of your own to find the job by, a part each.",
+        }),
+    );
+    fields.insert(
+        "reference".to_owned(),
+        json!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_REFERENCE,
+            "description": "Your own name for the job.",
         }),
     );
     let disposition = format!("form-data; name=\"{part}\"; filename=\"{name}\"");

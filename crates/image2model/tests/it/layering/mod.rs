@@ -139,7 +139,11 @@ const ABSENT: &[(&str, &[&str], &str)] = &[
 const KNOWS: &[(&str, &[&str], &str)] = &[
     ("job", &[], "job/ is pure"),
     ("access", &["job"], "access/ is pure"),
-    ("archive", &[], "archive/ knows bytes and nothing of the service"),
+    (
+        "archive",
+        &[],
+        "archive/ knows bytes and nothing of the service",
+    ),
     (
         "store",
         &["access", "clock", "job", "tls"],
