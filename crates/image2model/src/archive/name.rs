@@ -212,7 +212,6 @@ mod tests {
     proptest! {
         /// Whatever a name is made of, what comes of it is one step and stays where it is put.
         #[test]
-        #[test]
         fn no_name_becomes_a_path(name in r"(\.|\.\.|/|\\|C:|a|\x00|\.png|é){0,8}", dos in any::<Vec<u8>>()) {
             for name in [name.as_bytes(), &dos] {
                 if let Ok(Kind::File(base)) = judged(name) {
