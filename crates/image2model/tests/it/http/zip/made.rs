@@ -138,9 +138,8 @@ pub(super) fn ended(members: &[Made], change: impl FnOnce(&mut End, u32)) -> Vec
         if made.listed {
             directory.extend(b"PK\x01\x02\x14\x03\x14\x00");
             made.central.write(&mut directory);
-            directory.extend([0; 6]);
-            directory.extend([0, 0]);
-            directory.extend([0, 0]);
+            // No comment, the first part, and no marks of FAT's.
+            directory.extend([0; 8]);
             directory.extend(made.mode.to_le_bytes());
             directory.extend(offset.to_le_bytes());
             directory.extend(&made.central.name);
