@@ -3,7 +3,7 @@
 # make bench  what it costs: engine, queue (beside Celery and BullMQ), fidelity
 # make soak   the long versions of the tests
 # make chaos  ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
-# make hostile  every picture that is made to break decoders, as every kind of model
+# make hostile  every picture that other decoders are tested with, sent to a server (over a thousand)
 # make e2e    how long requests wait when a primary of the store is killed, over a cluster and under sentinels
 # make fuzz   ten minutes of invented input for each place that reads what others wrote (FUZZ_SECONDS, FUZZ_TARGETS)
 # make web    the page alone;  make lint  formatting, clippy, documentation

@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod app;
+pub mod archive;
 pub mod artifacts;
 pub mod capacity;
 pub mod cli;

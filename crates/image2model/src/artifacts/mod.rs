@@ -357,7 +357,8 @@ const FULL: [io::ErrorKind; 3] = [
     io::ErrorKind::FileTooLarge,
 ];
 
-fn of_io(error: &io::Error) -> ArtifactError {
+/// For files of ours beside the artifacts, too.
+pub(crate) fn of_io(error: &io::Error) -> ArtifactError {
     if FULL.contains(&error.kind()) {
         ArtifactError::Full
     } else {

@@ -112,6 +112,7 @@ impl Default for UploadSettings {
             max_files: 25,
             max_file_bytes: 10 * 1024 * 1024,
             max_mesh_bytes: 100 * 1024 * 1024,
+            max_archive_bytes: 250 * 1024 * 1024,
             timeout: 1800,
             idle_timeout: 30,
             min_rate: 1024,

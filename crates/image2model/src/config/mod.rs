@@ -167,6 +167,8 @@ pub struct UploadSettings {
     pub max_file_bytes: u64,
     /// The same of a mesh that is to be converted.
     pub max_mesh_bytes: u64,
+    /// The same of an archive of pictures.
+    pub max_archive_bytes: u64,
     /// Seconds for the whole of it. At most half of `artifacts.grace`, after which its files count as leftovers.
     pub timeout: u64,
     /// Seconds without a byte after which it is given up.

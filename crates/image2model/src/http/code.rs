@@ -18,6 +18,7 @@ pub(super) enum Code {
     TooLate,
     Conflict,
     TooLarge,
+    BadArchive,
     UnsupportedMediaType,
     Invalid,
     KeyReused,
@@ -33,7 +34,7 @@ pub(super) enum Code {
 }
 
 impl Code {
-    const ALL: [Self; 20] = [
+    const ALL: [Self; 21] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -42,6 +43,7 @@ impl Code {
         Self::TooLate,
         Self::Conflict,
         Self::TooLarge,
+        Self::BadArchive,
         Self::UnsupportedMediaType,
         Self::Invalid,
         Self::KeyReused,
@@ -120,6 +122,11 @@ impl Code {
                 "413",
                 "The request or a file in it is over its limit, which `message` names.",
                 "Send less.",
+            ),
+            Self::BadArchive => (
+                "400",
+                "An archive is none, is damaged, or has a member that breaks a rule; `details.reason` says which rule and `details.member` names it.",
+                "Mend the archive, or send the files by themselves.",
             ),
             Self::UnsupportedMediaType => (
                 "415",

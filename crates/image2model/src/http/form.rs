@@ -1,6 +1,8 @@
 //! Reading an upload's form: images or meshes are streamed on as they come, options are collected, and everything that the
 //! request itself shows to be wrong is found before a job is made.
 
+use std::mem;
+
 use axum::{
     extract::{
         Multipart,
@@ -11,6 +13,7 @@ use axum::{
 use serde_json::json;
 
 use crate::{
+    archive::Archive,
     config::UploadSettings,
     job::{About, Priority},
     provider::{ModelRequest, RequestError},
@@ -34,34 +37,39 @@ const OVERHEAD: u64 = 1 << 20;
 pub(super) enum Intake {
     /// To become models.
     Pictures,
+    /// To become models, and all in one archive.
+    Archive,
     /// To be converted. Their content tells what they are, once they are read.
     Meshes,
 }
 
 impl Intake {
     /// The part that a form must have.
-    fn part(self) -> &'static str {
+    pub(super) fn part(self) -> &'static str {
         match self {
             Self::Pictures => "files",
-            Self::Meshes => "file",
+            Self::Archive | Self::Meshes => "file",
         }
     }
 
     fn takes(self, part: &str) -> bool {
-        part == "files" || part == self.part()
+        part == self.part() || (self == Self::Meshes && part == "files")
     }
 
-    /// Bytes of the largest file.
-    fn max_file_bytes(self, settings: &UploadSettings) -> u64 {
+    /// Bytes of the largest file that becomes a job's.
+    pub(super) fn max_file_bytes(self, settings: &UploadSettings) -> u64 {
         match self {
-            Self::Pictures => settings.max_file_bytes,
+            Self::Pictures | Self::Archive => settings.max_file_bytes,
             Self::Meshes => settings.max_mesh_bytes,
         }
     }
 
     /// Bytes of the longest request that can be right.
     pub(super) fn body_limit(self, settings: &UploadSettings) -> usize {
-        let files = (self.max_file_bytes(settings)).saturating_mul(settings.max_files as u64);
+        let files = match self {
+            Self::Archive => settings.max_archive_bytes,
+            _ => (self.max_file_bytes(settings)).saturating_mul(settings.max_files as u64),
+        };
         usize::try_from(files.saturating_add(OVERHEAD)).unwrap_or(usize::MAX)
     }
 }
@@ -88,10 +96,12 @@ impl Asked {
 }
 
 /// The form as read so far.
-struct Form<'a> {
+pub(super) struct Form<'a> {
     intake: Intake,
-    settings: &'a UploadSettings,
-    submission: &'a mut Submission,
+    pub(super) settings: &'a UploadSettings,
+    pub(super) submission: &'a mut Submission,
+    /// Where the files come in one: it has come in whole, and nothing has been taken out of it.
+    pub(super) archive: Option<Archive>,
     options: Vec<(String, String)>,
     formats: Vec<String>,
     labels: Vec<String>,
@@ -129,6 +139,7 @@ pub(super) async fn read(
         intake,
         settings,
         submission,
+        archive: None,
         options: Vec::new(),
         formats: Vec::new(),
         labels: Vec::new(),
@@ -139,7 +150,7 @@ pub(super) async fn read(
     while let Some(field) = multipart.next_field().await.map_err(|e| form.broken(&e))? {
         form.part(field).await?;
     }
-    form.finish()
+    form.finish().await
 }
 
 impl Form<'_> {
@@ -152,7 +163,10 @@ impl Form<'_> {
             }
             (true, Some(_)) => {
                 self.has_files = true;
-                self.image(field).await
+                match self.intake {
+                    Intake::Archive => self.take_archive(field).await,
+                    Intake::Pictures | Intake::Meshes => self.image(field).await,
+                }
             }
             (true, None) => Err(Problem::field(
                 &name,
@@ -162,11 +176,12 @@ impl Form<'_> {
             (false, Some(_)) => Err(Problem::field(
                 &shortened(&name),
                 format!(
-                    "{:?} is a file; {} are sent as {}.",
+                    "{:?} is a file; {} sent as {}.",
                     shortened(&name),
                     match self.intake {
-                        Intake::Pictures => "images",
-                        Intake::Meshes => "meshes",
+                        Intake::Pictures => "images are",
+                        Intake::Archive => "an archive is",
+                        Intake::Meshes => "meshes are",
                     },
                     self.intake.part()
                 ),
@@ -183,8 +198,7 @@ impl Form<'_> {
         }
         let name = base_name(field.file_name().unwrap_or_default()).to_owned();
         let media_type = field.content_type().unwrap_or_default().to_owned();
-        if let Err(reason) = check(self.intake, &name, &media_type) {
-            self.refuse(&name, reason, false);
+        if !self.checked(&name, &media_type) {
             return Ok(());
         }
         let mut image = self.submission.receive().await?;
@@ -195,13 +209,29 @@ impl Form<'_> {
         image.abort().await;
         match filled? {
             Filled::Whole => {}
-            Filled::Empty => self.refuse(&name, "the file is empty".to_owned(), false),
-            Filled::Over(limit) => {
-                let reason = format!("the file is over the limit of {limit} bytes");
-                self.refuse(&name, reason, true);
-            }
+            Filled::Empty => self.refuse_empty(&name),
+            Filled::Over(limit) => self.refuse_large(&name, limit),
         }
         Ok(())
+    }
+
+    /// Whether name and declared type are right; if not, the file is refused.
+    pub(super) fn checked(&mut self, name: &str, media_type: &str) -> bool {
+        let checked = check(self.intake, name, media_type);
+        if let Err(reason) = checked {
+            self.refuse(name, reason, false);
+            return false;
+        }
+        true
+    }
+
+    pub(super) fn refuse_empty(&mut self, name: &str) {
+        self.refuse(name, "the file is empty".to_owned(), false);
+    }
+
+    pub(super) fn refuse_large(&mut self, name: &str, limit: u64) {
+        let reason = format!("the file is over the limit of {limit} bytes");
+        self.refuse(name, reason, true);
     }
 
     /// Streams a file on until its end or its limit.
@@ -274,13 +304,11 @@ impl Form<'_> {
         });
     }
 
-    fn finish(self) -> Result<Asked, Problem> {
+    async fn finish(mut self) -> Result<Asked, Problem> {
         if self.images > self.settings.max_files {
             return Err(self.too_many());
         }
-        if !self.refused.is_empty() {
-            return Err(refusal(&self.refused));
-        }
+        self.none_refused()?;
         if !self.has_files {
             let part = self.intake.part();
             return Err(Problem::field(
@@ -289,10 +317,26 @@ impl Form<'_> {
                 "missing",
             ));
         }
-        if self.submission.is_empty() {
+        if self.submission.is_empty() && self.archive.is_none() {
             return Err(Problem::bad_request("No files were given."));
         }
-        ask(self.intake, self.options, &self.formats, self.labels)
+        let options = mem::take(&mut self.options);
+        let labels = mem::take(&mut self.labels);
+        let asked = ask(self.intake, options, &self.formats, labels)?;
+        // Last, since it is the most work.
+        if let Some(archive) = self.archive.take() {
+            self.unpack(&archive).await?;
+        }
+        Ok(asked)
+    }
+
+    /// # Errors
+    /// All files that were refused so far.
+    pub(super) fn none_refused(&self) -> Result<(), Problem> {
+        match self.refused.as_slice() {
+            [] => Ok(()),
+            refused => Err(refusal(refused)),
+        }
     }
 
     fn too_many(&self) -> Problem {
@@ -303,7 +347,7 @@ impl Form<'_> {
     }
 
     /// The body ended early, came too late, is no form, or is longer than any right one.
-    fn broken(&self, error: &MultipartError) -> Problem {
+    pub(super) fn broken(&self, error: &MultipartError) -> Problem {
         if let Some(late) = Late::behind(error) {
             return late.into();
         }
@@ -387,9 +431,7 @@ fn ask(
         let place = options.iter().position(|(known, _)| known == name)?;
         Some(options.remove(place).1)
     };
-    let model = (intake == Intake::Pictures)
-        .then(|| take("model"))
-        .flatten();
+    let model = (intake != Intake::Meshes).then(|| take("model")).flatten();
     let priority = match take("priority").as_deref() {
         None | Some("normal") => Priority::Normal,
         Some("high") => Priority::High,
@@ -403,7 +445,9 @@ fn ask(
     };
     let about = words::about(labels, take("reference"))?;
     let request = match intake {
-        Intake::Pictures => ModelRequest::parse(model.as_deref(), &options, formats),
+        Intake::Pictures | Intake::Archive => {
+            ModelRequest::parse(model.as_deref(), &options, formats)
+        }
         Intake::Meshes => ModelRequest::parse_conversion(&options, formats),
     };
     let request = request.map_err(|error| refused_option(&error, &options))?;

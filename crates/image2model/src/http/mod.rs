@@ -39,6 +39,7 @@ mod stream;
 mod upload;
 mod usage;
 mod words;
+mod zip;
 
 use std::sync::Arc;
 
@@ -75,6 +76,8 @@ fn routes(service: &Service) -> Routes {
     let pace = from_fn_with_state(service.clone(), pace::keep);
     let upload = post(upload::create).layer(limit(Intake::Pictures));
     let upload = upload.layer(pace.clone());
+    let zip = post(zip::create).layer(limit(Intake::Archive));
+    let zip = zip.layer(pace.clone());
     let convert = post(models::convert).layer(limit(Intake::Meshes));
     let convert = convert.layer(pace.clone());
     let plain_upload = post(plain_upload::create).layer(limit(Intake::Pictures));
@@ -97,6 +100,7 @@ fn routes(service: &Service) -> Routes {
         .get("/health/ready", Open, health::readiness)
         .route(Method::POST, "/upload", Work, upload.clone())
         .route(Method::POST, "/upload/batch", Work, upload)
+        .route(Method::POST, "/upload/zip", Work, zip)
         .get("/upload/status/{file_id}", Keyed, upload::file_status)
         .get(
             "/upload/batch/{batch_id}/status",

@@ -16,6 +16,7 @@ mod housekeeping;
 mod keyring;
 mod listing;
 mod logs;
+mod spool;
 mod standing;
 mod submission;
 
@@ -46,6 +47,7 @@ pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
 pub use keyring::{Keyring, Signer, random};
 pub use listing::Filter;
 pub use logs::ExportFormat;
+pub use spool::{ArchiveError, Spool};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 

@@ -9,6 +9,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::{
+    archive::{Archive, Member},
     artifacts::{ArtifactKey, Artifacts, Upload},
     job::{
         About, Job, JobId, Priority,
@@ -18,7 +19,10 @@ use crate::{
     store::{Created, StoreError},
 };
 
-use super::{Caller, Service, ServiceError};
+use super::{
+    Caller, Service, ServiceError,
+    spool::{self, ArchiveError, Spool},
+};
 
 /// Images received for a job that does not exist yet.
 pub struct Submission {
@@ -114,6 +118,34 @@ impl Submission {
             hash: Sha256::new(),
             size: 0,
         })
+    }
+
+    /// Where an archive of images is put until it has come in whole.
+    ///
+    /// # Errors
+    /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
+    pub async fn spool(&self) -> Result<Spool, ServiceError> {
+        Spool::begin(&self.service.config).await
+    }
+
+    /// Takes an image out of an archive, durably.
+    ///
+    /// # Errors
+    /// It is not what the archive says, or cannot be stored.
+    pub async fn unpack(
+        &mut self,
+        archive: &Archive,
+        member: &Member,
+        media_type: String,
+    ) -> Result<(), ArchiveError> {
+        let mut image = self.receive().await?;
+        match spool::unpack(archive, member, &mut image).await {
+            Ok(()) => Ok(self.keep(image, member.name.clone(), media_type).await?),
+            Err(error) => {
+                image.abort().await;
+                Err(error)
+            }
+        }
     }
 
     /// Makes a received image durable and part of the submission.

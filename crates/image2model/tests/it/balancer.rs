@@ -239,14 +239,18 @@ async fn clients_keep_their_own_flows_and_one_of_two_servers_is_enough() {
 fn the_largest_upload_fits_through_what_is_shipped() {
     let text = Nginx::shipped();
     let upload = UploadSettings::default();
-    for (location, file) in [
-        ("/api/v1/upload(/batch)?/?$ ", upload.max_file_bytes),
-        ("/api/v1/models/convert/?$ ", upload.max_mesh_bytes),
+    let files = upload.max_files as u64;
+    for (location, whole) in [
+        (
+            "/api/v1/upload(/batch|/zip)?/?$ ",
+            upload.max_archive_bytes.max(files * upload.max_file_bytes),
+        ),
+        ("/api/v1/models/convert/?$ ", files * upload.max_mesh_bytes),
     ] {
         let (_, after) = text.split_once(location).unwrap();
         let (_, after) = after.split_once("client_max_body_size ").unwrap();
         let megabytes: u64 = after.split('m').next().unwrap().parse().unwrap();
-        let largest = upload.max_files as u64 * file + FORM;
+        let largest = whole + FORM;
         assert!(
             megabytes << 20 >= largest,
             "{location}: {megabytes} MiB, {largest}"

@@ -8,12 +8,49 @@ use reconstruct::{
 };
 use serde_json::{Map, Value, json};
 
-use crate::config::UploadSettings;
+use crate::{
+    config::UploadSettings,
+    job::{MAX_LABEL, MAX_LABELS, MAX_REFERENCE},
+};
 
 use super::super::{form::MOST_FIELDS, plain_upload::LONGEST_KEY};
 
-/// Of `POST /upload`. A form's schema cannot say which options go with which model: each one's description does.
+/// Of `POST /upload`.
 pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
+    let pictures = "JPEG, PNG or WebP, each with a file name of that ending and an `image/*` type";
+    let files = files(pictures, settings.max_files, settings.max_file_bytes);
+    form(
+        options(),
+        "files",
+        files,
+        "image/png, image/jpeg, image/webp",
+        "cat.png",
+    )
+}
+
+/// Of `POST /upload/zip`.
+pub(in crate::http) fn archive(settings: &UploadSettings) -> Value {
+    let UploadSettings {
+        max_files,
+        max_file_bytes,
+        max_archive_bytes,
+        ..
+    } = settings;
+    let archive = json!({
+        "type": "string",
+        "format": "binary",
+        "minLength": 1,
+        "maxLength": max_archive_bytes,
+        "description": format!(
+            "A ZIP archive of JPEG, PNG or WebP pictures, {max_files} at most, of {max_file_bytes} bytes each, stored or \
+             deflated; {max_archive_bytes} bytes at most."
+        ),
+    });
+    form(options(), "file", archive, "application/zip", "cats.zip")
+}
+
+/// A form's schema cannot say which options go with which model: each one's description does.
+fn options() -> Map<String, Value> {
     let names = ModelKind::ALL.map(ModelKind::name);
     let mut known: BTreeMap<&str, Vec<(Spec, Vec<&str>)>> = BTreeMap::new();
     for model in ModelKind::ALL {
@@ -39,15 +76,7 @@ pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
             "description": "How a picture becomes a model; `tripo3d`, the old clients' name, is the default one.",
         }),
     );
-    let pictures = "JPEG, PNG or WebP, each with a file name of that ending and an `image/*` type";
-    let files = files(pictures, settings.max_files, settings.max_file_bytes);
-    form(
-        fields,
-        "files",
-        files,
-        "image/png, image/jpeg, image/webp",
-        "cat.png",
-    )
+    fields
 }
 
 /// Of `POST /plain`: as an upload, after the key.
@@ -113,6 +142,24 @@ fn form(
             "enum": ["normal", "high"],
             "default": "normal",
             "description": "`high` overtakes, and needs a key that may.",
+        }),
+    );
+    fields.insert(
+        "label".to_owned(),
+        json!({
+            "type": "array",
+            "items": {"type": "string", "minLength": 1, "maxLength": MAX_LABEL},
+            "maxItems": MAX_LABELS,
+            "description": "Words of your own to find the job by, a part each.",
+        }),
+    );
+    fields.insert(
+        "reference".to_owned(),
+        json!({
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_REFERENCE,
+            "description": "Your own name for the job.",
         }),
     );
     let disposition = format!("form-data; name=\"{part}\"; filename=\"{name}\"");

@@ -31,17 +31,18 @@ use crate::{
 
 use super::{
     Route, admin, dead, download, error::Problem, facts, generate, health, jobs, logs, models,
-    page as site, plain, plain_upload, retry, status, stream, upload, usage,
+    page as site, plain, plain_upload, retry, status, stream, upload, usage, zip,
 };
 
 pub(super) use doc::{Doc, Parameter};
-pub(super) use form::{meshes, pictures, plain as plain_form};
+pub(super) use form::{archive, meshes, pictures, plain as plain_form};
 pub(super) use words::{FileStatus, ID_PATTERN, Id};
 
 /// Everything that is told of routes, resource by resource.
 fn docs() -> Vec<Doc> {
     [
         upload::docs(),
+        zip::docs(),
         models::docs(),
         generate::docs(),
         jobs::docs(),

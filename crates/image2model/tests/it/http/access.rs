@@ -53,6 +53,7 @@ const ROWS: &[(&str, Row)] = &[
     ("GET /api/v1/health/ready", OPEN),
     ("POST /api/v1/upload", WORK),
     ("POST /api/v1/upload/batch", WORK),
+    ("POST /api/v1/upload/zip", WORK),
     ("GET /api/v1/upload/status/{file_id}", OWN),
     ("GET /api/v1/upload/batch/{batch_id}/status", OWN),
     ("GET /api/v1/models/available", OPEN),

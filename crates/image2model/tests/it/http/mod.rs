@@ -19,6 +19,7 @@ mod status;
 mod strangers;
 mod stream;
 mod upload;
+mod zip;
 
 use std::{
     collections::BTreeMap,

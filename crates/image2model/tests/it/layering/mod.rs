@@ -140,6 +140,11 @@ const KNOWS: &[(&str, &[&str], &str)] = &[
     ("job", &[], "job/ is pure"),
     ("access", &["job"], "access/ is pure"),
     (
+        "archive",
+        &[],
+        "archive/ knows bytes and nothing of the service",
+    ),
+    (
         "store",
         &["access", "clock", "job", "tls"],
         "the store knows access/, job/, the clock and TLS only",
