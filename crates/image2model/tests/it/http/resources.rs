@@ -296,6 +296,21 @@ async fn a_retry_is_a_new_job_of_what_has_failed() {
 }
 
 #[tokio::test]
+async fn the_key_of_a_removed_retry_makes_no_other() {
+    let api = Api::new();
+    let old = mixed(&api, &["a.png"], &[]).await;
+    let new = api.retry(old, Some("again")).await.json();
+    let path = format!("/api/v1/jobs/{}", new["job_id"].as_str().unwrap());
+    assert_eq!(api.delete(&path).await.status, 204);
+    assert_problem(&api.retry(old, Some("again")).await, 410);
+    let removal = api.start(Queue::Maintenance).await.remove(0).lease;
+    api.service.store.jobs.removed(&removal).await.unwrap();
+    let files = api.files_on_disk();
+    assert_problem(&api.retry(old, Some("again")).await, 410);
+    assert_eq!(api.files_on_disk(), files, "what was copied is gone");
+}
+
+#[tokio::test]
 async fn only_what_has_failed_is_retried() {
     let api = Api::new();
     let running = api.job(&["a.png"]).await;
