@@ -80,7 +80,7 @@ pub(super) async fn disk_usage(State(service): State<Service>) -> Result<Json<Di
     Ok(Json(DiskUsage {
         upload_dir: Room::of(space, &stocks.uploads),
         output_dir: Room::of(space, &stocks.results),
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     }))
 }
 
@@ -143,7 +143,7 @@ pub(super) async fn cleanup(
         cleanup_hours: asked.hours,
         dry_run: asked.dry_run,
         has_more: removal.has_more,
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     }))
 }
 
@@ -198,7 +198,7 @@ async fn removed(service: &Service, id: JobId) -> Result<Removed, Problem> {
         freed_space_mb: bytes as f64 / MB,
         errors,
         message: "The job and its files are being removed",
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     })
 }
 
@@ -226,7 +226,7 @@ impl Folder {
         Self {
             path: files.job.to_string(),
             size_mb: files.bytes as f64 / MB,
-            modified: render::time(files.modified),
+            modified: files.modified.to_string(),
             is_directory: true,
             file_count: files.files,
         }
@@ -333,7 +333,7 @@ pub(super) async fn system_health(
     });
     Ok(Json(SystemHealth {
         status: super::health::word(standing.health()),
-        timestamp: render::time(standing.at),
+        timestamp: standing.at.to_string(),
         disk_usage: Directories {
             upload_dir: Room::of(space, &stocks.uploads),
             output_dir: Room::of(space, &stocks.results),
@@ -392,16 +392,16 @@ pub(super) async fn debug_job(
         filename: file.name.clone(),
         format: file.format.clone(),
         size: file.size,
-        created: render::time(file.created),
+        created: file.created.to_string(),
     });
     Ok(Json(DebugJob {
         job_id: id.to_string(),
         found: job.is_some(),
         files: files.collect(),
         metadata: job.as_ref().map(|job| Metadata {
-            created: render::time(job.created),
+            created: job.created.to_string(),
             status: render::job_status(job.status()),
-            ended: job.ended.map(render::time),
+            ended: job.ended.map(|at| at.to_string()),
             owner: job.owner.0.clone(),
             total_files: job.items.len(),
             errors: errors(&job.items),

@@ -168,8 +168,8 @@ pub(super) async fn analyze(
         .with_logs(move |logs| logs.analyze(kind, range))
         .await?;
     let time_range = TimeRange {
-        start: render::time(Timestamp(from)),
-        end: render::time(Timestamp(until)),
+        start: Timestamp(from).to_string(),
+        end: Timestamp(until).to_string(),
     };
     Ok(here(&service, Analyzed { time_range, found }))
 }
@@ -187,7 +187,7 @@ pub(super) async fn daily(
     State(service): State<Service>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Here<Summary>>, Problem> {
-    let today = render::time(service.now());
+    let today = service.now().to_string();
     let date = asked
         .date
         .unwrap_or_else(|| today.chars().take(10).collect());
