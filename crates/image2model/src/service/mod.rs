@@ -43,7 +43,7 @@ pub use fair_use::{StreamPlace, UploadPlace, Usage};
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
 pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
-pub use keyring::{Keyring, Signer, random};
+pub use keyring::{Keyring, REVIEW, Signer, random};
 pub use listing::Filter;
 pub use logs::ExportFormat;
 pub use standing::{Component, Health, Standing};
