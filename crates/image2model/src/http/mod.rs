@@ -16,6 +16,7 @@ mod error;
 mod events;
 mod facts;
 mod form;
+mod form_field;
 mod generate;
 mod guard;
 mod health;
