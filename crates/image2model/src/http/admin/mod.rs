@@ -19,7 +19,7 @@ use crate::{
 use super::{
     caller::{job_id, shortened},
     error::Problem,
-    generate::body,
+    generate::{Object, body},
     openapi::Id,
     render,
 };
@@ -124,9 +124,10 @@ pub(super) struct CleanedUp {
 /// `POST /admin/cleanup`; without a body it goes by the defaults.
 pub(super) async fn cleanup(
     State(service): State<Service>,
-    asked: Result<Option<Json<Cleanup>>, JsonRejection>,
+    asked: Result<Option<Json<Object>>, JsonRejection>,
 ) -> Result<Json<CleanedUp>, Problem> {
-    let asked = asked.transpose().map(body).transpose()?.unwrap_or_default();
+    let asked: Option<Cleanup> = asked.transpose().map(body).transpose()?;
+    let asked = asked.unwrap_or_default();
     if asked.hours > MOST_HOURS {
         let message = format!(
             "hours is {}; it must be a whole number from 0 to {MOST_HOURS}",
@@ -170,9 +171,10 @@ pub(super) struct Removed {
 /// `POST /admin/cleanup-job`
 pub(super) async fn cleanup_job(
     State(service): State<Service>,
-    asked: Result<Json<CleanupJob>, JsonRejection>,
+    asked: Result<Json<Object>, JsonRejection>,
 ) -> Result<Json<Removed>, Problem> {
-    let id = job_id(&body(asked)?.job_id)?;
+    let asked: CleanupJob = body(asked)?;
+    let id = job_id(&asked.job_id)?;
     Ok(Json(removed(&service, id).await?))
 }
 

@@ -149,6 +149,8 @@ async fn pages_hold_every_job_of_the_wanted_kind_once() {
     let none = api.get("/api/v1/jobs?status=queued").await.json();
     assert_eq!(none, json!({"jobs": []}));
     assert_problem(&api.get("/api/v1/jobs?status=done").await, 422);
+    let with_ids = format!("/api/v1/jobs?ids={}&status=done", JobId::random());
+    assert_problem(&api.get(&with_ids).await, 422);
 }
 
 #[tokio::test]
