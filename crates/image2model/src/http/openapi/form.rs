@@ -152,11 +152,11 @@ fn described(field: FormField) -> Value {
             "default": "normal",
             "description": "`high` overtakes, and needs a key that may.",
         }),
+        // A list of one is no other form than a text, and what is left empty does not count: a text it is.
         FormField::Label => json!({
-            "type": "array",
-            "items": {"type": "string", "maxLength": MAX_LABEL},
-            "maxItems": MAX_LABELS,
-            "description": "Words to find the job by, a part each.",
+            "type": "string",
+            "maxLength": MAX_LABEL,
+            "description": format!("A word to find the job by; a part for each of several, {MAX_LABELS} at most."),
         }),
         FormField::Labels => json!({
             "type": "string",
