@@ -341,18 +341,20 @@ pub(crate) async fn open_store(config: &Config, clock: Arc<dyn Clock>) -> anyhow
 /// How much longer than its results a job's record stays, should nobody remove it.
 const NET: Duration = Duration::from_secs(86_400);
 
-/// The keys of the store that the configuration names, which servers may have open.
+/// The same for the command line, which may ask something of a store that servers have open.
 ///
 /// # Errors
 /// One sentence when it cannot be opened.
-pub(crate) async fn open_keys(
+pub(crate) async fn open_beside_servers(
     config: &Config,
     clock: Arc<dyn Clock>,
-) -> anyhow::Result<Arc<dyn Keys>> {
-    if config.store.url.is_empty() && store::embedded::is_served(&config.data_dir) {
-        return Ok(store::embedded::beside(&config.data_dir));
+) -> anyhow::Result<Store> {
+    let folder = &config.data_dir;
+    if config.store.url.is_empty() && store::embedded::is_served(folder) {
+        let retry = config.retry.policy();
+        return Ok(store::embedded::beside(folder, clock, retry)?);
     }
-    Ok(open_store(config, clock).await?.keys)
+    open_store(config, clock).await
 }
 
 /// The list of given-up work of the store that the configuration names.
@@ -363,7 +365,7 @@ pub(crate) async fn open_dead_letters(
     config: &Config,
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<DeadLetters> {
-    let store = open_store(config, clock).await?;
+    let store = open_beside_servers(config, clock).await?;
     let own = config.data_dir.join("artifacts");
     Ok(DeadLetters {
         jobs: store.jobs,

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 
-use super::output;
+use super::{output, places::Places};
 use crate::{
     app,
     clock::SystemClock,
@@ -15,6 +15,16 @@ use crate::{
 
 /// Tasks read at once.
 const CHUNK: usize = 100;
+
+/// Beside running servers or without any.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) places: Places,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -28,7 +38,7 @@ pub(super) enum Command {
 }
 
 /// # Errors
-/// Wrong usage, or a store that cannot be opened; one in a data directory cannot while a server has it.
+/// Wrong usage, or a store that cannot be opened.
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
     runtime.block_on(async {
@@ -50,10 +60,8 @@ async fn list(dead: &DeadLetters) -> anyhow::Result<()> {
             let TaskState::Dead { at, code, message } = &task.state else {
                 continue;
             };
-            let died = jiff::Timestamp::from_millisecond(at.0)
-                .map_or_else(|_| at.0.to_string(), |time| time.to_string());
             let id = dead_name(&task.id);
-            lines.push_str(&format!("{id}  {died}  {code}: {message}\n"));
+            lines.push_str(&format!("{id}  {at}  {code}: {message}\n"));
         }
         output::text(&lines);
         after = page.next;

@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::output;
+use super::{output, places::StorePlace};
 use crate::{
     access::{Key, KeyId, Scope, Token, link::Secret},
     app,
@@ -15,6 +15,16 @@ use crate::{
     service::random,
     store::{Keys, StoreError},
 };
+
+/// Beside running servers or without any.
+#[derive(Debug, clap::Args)]
+pub(super) struct Args {
+    #[command(flatten)]
+    pub(super) place: StorePlace,
+
+    #[command(subcommand)]
+    pub(super) command: Command,
+}
 
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Command {
@@ -75,7 +85,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
     runtime.block_on(async {
         let clock = Arc::new(SystemClock);
         let now = clock.now();
-        let keys = app::open_keys(config, clock).await?;
+        let keys = app::open_beside_servers(config, clock).await?.keys;
         match command {
             Command::Create(asked) => create(keys.as_ref(), &asked, now).await?,
             Command::List { json } => list(keys.as_ref(), json, now).await?,
@@ -127,16 +137,17 @@ async fn list(keys: &dyn Keys, as_json: bool, now: Timestamp) -> anyhow::Result<
     let register = keys.register().await?;
     let mut lines = String::new();
     for key in register.keys {
-        let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), shown);
+        let time = |at: Option<Timestamp>| at.map_or_else(|| "-".to_owned(), |at| at.to_string());
         let state = key
             .check(now)
             .map_or_else(|closed| closed.to_string(), |()| "good".to_owned());
         if as_json {
+            let text = |at: Option<Timestamp>| at.map(|at| at.to_string());
             let line = json!({
                 "id": key.id, "owner": key.owner, "label": key.label, "scope": key.scope,
-                "priority": key.priority, "unlimited": key.unlimited, "created": shown(key.created),
-                "expires": key.expires.map(shown), "revoked": key.revoked.map(shown),
-                "last_used": key.used.map(shown), "state": state,
+                "priority": key.priority, "unlimited": key.unlimited, "created": key.created.to_string(),
+                "expires": text(key.expires), "revoked": text(key.revoked),
+                "last_used": text(key.used), "state": state,
             });
             lines.push_str(&format!("{line}\n"));
             continue;
@@ -153,7 +164,7 @@ async fn list(keys: &dyn Keys, as_json: bool, now: Timestamp) -> anyhow::Result<
             "{}  {}  made {}  expires {}  last used {}  {state}  {}\n",
             key.id,
             rights.join("+"),
-            shown(key.created),
+            key.created,
             time(key.expires),
             time(key.used),
             key.label
@@ -161,9 +172,4 @@ async fn list(keys: &dyn Keys, as_json: bool, now: Timestamp) -> anyhow::Result<
     }
     output::text(&lines);
     Ok(())
-}
-
-fn shown(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.0)
-        .map_or_else(|_| at.0.to_string(), |time| time.to_string())
 }

@@ -5,6 +5,7 @@ mod convert;
 mod dead;
 mod keys;
 mod output;
+mod places;
 mod roles;
 mod store;
 
@@ -57,11 +58,9 @@ enum Command {
     /// See to due retries, the tasks of dead workers and old results: of several, one leads
     Scheduler(roles::Unseen),
     /// Make, list and revoke the keys that callers show
-    #[command(subcommand)]
-    Keys(keys::Command),
+    Keys(keys::Args),
     /// See work that was given up, and take it up again
-    #[command(subcommand)]
-    Dead(dead::Command),
+    Dead(dead::Args),
     /// Look after the store of jobs
     #[command(subcommand)]
     Store(store::Command),
@@ -118,8 +117,8 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Api(args) => roles::run(Role::Api, settings(args.flags())?),
         Command::Worker(args) => roles::run(Role::Worker, settings(args.flags())?),
         Command::Scheduler(args) => roles::run(Role::Scheduler, settings(args.flags())?),
-        Command::Keys(command) => keys::run(command, &settings(Vec::new())?.config),
-        Command::Dead(command) => dead::run(command, &settings(Vec::new())?.config),
+        Command::Keys(args) => keys::run(args.command, &settings(args.place.flags())?.config),
+        Command::Dead(args) => dead::run(args.command, &settings(args.places.flags())?.config),
         Command::Store(command) => store::run(command, &settings(Vec::new())?.config),
         Command::Config { defaults, json } => {
             let loaded: Loaded = if defaults {

@@ -80,7 +80,7 @@ impl DeadLetter {
             work,
             format,
             queue: task.queue.name(),
-            died: render::time(at),
+            died: at.to_string(),
             error_code: code,
             error: message,
             attempts: task.attempts,

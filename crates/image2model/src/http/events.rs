@@ -237,7 +237,7 @@ impl View {
         data["file_id"] = json!(self.job.item(number));
         data["filename"] = json!(filename);
         data["error"] = json!(code);
-        data["retry_at"] = render::time(next).into();
+        data["retry_at"] = next.to_string().into();
         Event {
             name: "task_retry",
             data,

@@ -20,13 +20,17 @@ use crate::{
     service::{Receiving, Submission},
 };
 
-use super::{caller::shortened, error::Problem, pace::Late, words};
+use super::{
+    caller::shortened,
+    error::Problem,
+    form_field::{FormField, LONGEST_VALUE},
+    pace::Late,
+    words,
+};
 
 const EXTENSIONS: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 /// Options of one request; far more than any model has.
 pub(super) const MOST_FIELDS: usize = 64;
-/// Bytes of one option's value.
-const LONGEST_VALUE: usize = 1024;
 /// Bytes of a file's name, as file systems allow.
 const LONGEST_NAME: usize = 255;
 /// Room for everything in a request that is not an image.
@@ -44,16 +48,17 @@ pub(super) enum Intake {
 }
 
 impl Intake {
-    /// The part that a form must have.
-    pub(super) fn part(self) -> &'static str {
+    /// The names that a file may have in a form; the first is the one that is asked for.
+    pub(super) fn parts(self) -> &'static [&'static str] {
         match self {
-            Self::Pictures => "files",
-            Self::Archive | Self::Meshes => "file",
+            Self::Pictures => &["files"],
+            Self::Archive => &["file"],
+            Self::Meshes => &["file", "files"],
         }
     }
 
-    fn takes(self, part: &str) -> bool {
-        part == self.part() || (self == Self::Meshes && part == "files")
+    pub(super) fn part(self) -> &'static str {
+        self.parts()[0]
     }
 
     /// Bytes of the largest file that becomes a job's.
@@ -156,7 +161,8 @@ pub(super) async fn read(
 impl Form<'_> {
     async fn part(&mut self, field: Field<'_>) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
-        match (self.intake.takes(&name), field.file_name()) {
+        let is_file = self.intake.parts().contains(&name.as_str());
+        match (is_file, field.file_name()) {
             (true, Some("")) => {
                 self.has_files = true;
                 Ok(())
@@ -257,10 +263,11 @@ impl Form<'_> {
                 "too_many_fields",
             ));
         }
+        let known = FormField::named(self.intake, &name);
+        let longest = known.map_or(LONGEST_VALUE, FormField::longest);
         let mut value = Vec::new();
         while let Some(chunk) = field.chunk().await.map_err(|e| self.broken(&e))? {
             value.extend_from_slice(&chunk);
-            let longest = words::longest(&name).unwrap_or(LONGEST_VALUE);
             if value.len() > longest || name.len() > LONGEST_VALUE {
                 return Err(Problem::field(
                     &shortened(&name),
@@ -283,15 +290,17 @@ impl Form<'_> {
         if value.is_empty() {
             return Ok(());
         }
-        if name == "format" {
-            self.formats.push(value);
-        } else if let Some(labels) = words::labels(&name, &value)? {
-            self.labels.extend(labels);
-        } else if self.options.iter().any(|(known, _)| *known == name) {
-            let message = format!("{:?} is given twice.", shortened(&name));
-            return Err(Problem::field(&shortened(&name), message, "repeated"));
-        } else {
-            self.options.push((name, value));
+        match known {
+            Some(FormField::Format) => self.formats.push(value),
+            Some(FormField::Label) => self.labels.push(value),
+            Some(FormField::Labels) => self.labels.extend(words::labels(&value)?),
+            Some(FormField::Model | FormField::Priority | FormField::Reference) | None => {
+                if self.options.iter().any(|(known, _)| *known == name) {
+                    let message = format!("{:?} is given twice.", shortened(&name));
+                    return Err(Problem::field(&shortened(&name), message, "repeated"));
+                }
+                self.options.push((name, value));
+            }
         }
         Ok(())
     }
@@ -427,12 +436,13 @@ fn ask(
     formats: &[String],
     labels: Vec<String>,
 ) -> Result<Asked, Problem> {
-    let mut take = |name: &str| {
-        let place = options.iter().position(|(known, _)| known == name)?;
+    let mut take = |field: FormField| {
+        FormField::named(intake, field.name())?;
+        let place = options.iter().position(|(name, _)| name == field.name())?;
         Some(options.remove(place).1)
     };
-    let model = (intake != Intake::Meshes).then(|| take("model")).flatten();
-    let priority = match take("priority").as_deref() {
+    let model = take(FormField::Model);
+    let priority = match take(FormField::Priority).as_deref() {
         None | Some("normal") => Priority::Normal,
         Some("high") => Priority::High,
         Some(other) => {
@@ -443,7 +453,7 @@ fn ask(
             return Err(Problem::field("priority", message, "value_error"));
         }
     };
-    let about = words::about(labels, take("reference"))?;
+    let about = words::about(labels, take(FormField::Reference))?;
     let request = match intake {
         Intake::Pictures | Intake::Archive => {
             ModelRequest::parse(model.as_deref(), &options, formats)

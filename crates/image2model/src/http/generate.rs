@@ -6,8 +6,8 @@ use axum::{
     http::HeaderMap,
 };
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-use serde_json::json;
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value, json};
 
 use crate::{
     job::{Job, JobId, JobStatus},
@@ -102,9 +102,9 @@ pub(super) async fn create(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
-    ask: Result<Json<Ask>, JsonRejection>,
+    ask: Result<Json<Object>, JsonRejection>,
 ) -> Result<Json<Accepted>, Problem> {
-    let ask = body(ask)?;
+    let ask: Ask = body(ask)?;
     let request = ask
         .request()
         .map_err(|error| Problem::bad_request(error.to_string()))?;
@@ -126,29 +126,30 @@ pub(super) async fn create(
     }))
 }
 
+/// A JSON object, before it is known to be the one that is expected: a structure alone would be read off a list, too.
+pub(super) type Object = Map<String, Value>;
+
 /// A body as the handler takes it.
 ///
 /// # Errors
 /// 422 with what is wrong with it.
-pub(super) fn body<T>(read: Result<Json<T>, JsonRejection>) -> Result<T, Problem> {
-    read.map(|Json(body)| body)
-        .map_err(|refused| match refused {
-            JsonRejection::JsonDataError(error) => {
-                let text = error.body_text();
-                let why = text.rsplit_once(": ").map_or(text.as_str(), |(_, why)| why);
-                Problem::field(
-                    "body",
-                    format!("The body is not as expected: {why}."),
-                    "value_error",
-                )
-            }
-            JsonRejection::MissingJsonContentType(_) => Problem::field(
-                "body",
-                "The body must be JSON, with Content-Type: application/json.",
-                "value_error",
-            ),
-            _ => Problem::field("body", "The body is no JSON.", "json_invalid"),
-        })
+pub(super) fn body<T: DeserializeOwned>(
+    read: Result<Json<Object>, JsonRejection>,
+) -> Result<T, Problem> {
+    let unexpected = |why: &str| {
+        let message = format!("The body is not as expected: {why}.");
+        Problem::field("body", message, "value_error")
+    };
+    let Json(object) = read.map_err(|refused| match refused {
+        JsonRejection::JsonDataError(_) => unexpected("it is no object"),
+        JsonRejection::MissingJsonContentType(_) => Problem::field(
+            "body",
+            "The body must be JSON, with Content-Type: application/json.",
+            "value_error",
+        ),
+        _ => Problem::field("body", "The body is no JSON.", "json_invalid"),
+    })?;
+    serde_json::from_value(object.into()).map_err(|error| unexpected(&error.to_string()))
 }
 
 /// The answer of `GET /models/job/{job_id}`.

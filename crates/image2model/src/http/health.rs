@@ -21,7 +21,7 @@ use crate::{
     service::{Component, Health, Service, Standing},
 };
 
-use super::{error::Problem, openapi::Doc, render};
+use super::{error::Problem, openapi::Doc};
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SERVICE: &str = "image2model-backend";
@@ -43,7 +43,7 @@ pub(super) async fn basic(State(service): State<Service>) -> Json<Basic> {
         status: "healthy",
         service: SERVICE,
         version: VERSION,
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     })
 }
 
@@ -59,7 +59,7 @@ pub(super) struct Liveness {
 pub(super) async fn liveness(State(service): State<Service>) -> Json<Liveness> {
     Json(Liveness {
         status: "alive",
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     })
 }
 
@@ -99,7 +99,7 @@ pub(super) async fn readiness(State(service): State<Service>) -> Result<Json<Rea
     };
     Ok(Json(Readiness {
         status: "ready",
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
         components: components.iter().map(state).collect(),
     }))
 }
@@ -293,7 +293,7 @@ fn report(standing: &Standing, service: &Service) -> Report {
         status: word(standing.health()),
         service: SERVICE,
         version: VERSION,
-        timestamp: render::time(standing.at),
+        timestamp: standing.at.to_string(),
         system: system(standing),
         components: standing
             .components

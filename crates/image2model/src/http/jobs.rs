@@ -113,13 +113,13 @@ pub(super) async fn list(
 ) -> Result<Json<Jobs>, Problem> {
     let limit = limit(which.limit.as_deref())?;
     let after = which.cursor.as_deref().map(cursor).transpose()?;
-    if let Some(ids) = which.ids {
-        return several(&service, &caller, &ids).await;
-    }
     let wanted = Filter {
         status: which.status.as_deref().map(status).transpose()?,
         label: which.label.map(label).transpose()?,
     };
+    if let Some(ids) = which.ids {
+        return several(&service, &caller, &ids).await;
+    }
     let page = service.list(&caller, &wanted, after, limit).await?;
     Ok(Json(Jobs::Page {
         jobs: page.jobs.iter().map(render::job_head).collect(),

@@ -18,6 +18,7 @@ mod facts;
 mod form;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
+mod form_field;
 mod generate;
 mod guard;
 mod health;

@@ -7,20 +7,12 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::{
-    job::{
-        FileRecord, Item, ItemId, ItemStatus, Job, JobId, JobStatus, Notice, Priority, Timestamp,
-    },
+    job::{FileRecord, Item, ItemId, ItemStatus, Job, JobId, JobStatus, Notice, Priority},
     service::Signer,
     store::Progress,
 };
 
 use super::openapi::Id;
-
-/// A time as RFC 3339.
-pub(super) fn time(at: Timestamp) -> String {
-    jiff::Timestamp::from_millisecond(at.0)
-        .map_or_else(|_| at.0.to_string(), |time| time.to_string())
-}
 
 /// Whether the client would rather have a page than JSON. `*/*` alone means JSON, as it always did.
 pub(super) fn prefers_page(headers: &HeaderMap) -> bool {
@@ -221,8 +213,8 @@ pub(super) fn job_head(job: &Job) -> JobHead {
     JobHead {
         job_id: job.id,
         status: job.status(),
-        created: time(job.created),
-        ended: job.ended.map(time),
+        created: job.created.to_string(),
+        ended: job.ended.map(|at| at.to_string()),
         priority: job.priority,
         labels: job.about.labels.clone(),
         reference: job.about.reference.clone(),

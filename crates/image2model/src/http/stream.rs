@@ -28,7 +28,7 @@ use tokio::time::{Instant, Interval, Sleep};
 use crate::{
     capacity,
     job::{Fact, Job},
-    service::{Caller, Service, ServiceError, StreamPlace, Subscription},
+    service::{Caller, REVIEW, Service, ServiceError, StreamPlace, Subscription},
     store::{News, Progress},
 };
 
@@ -95,7 +95,7 @@ pub(super) fn docs() -> Vec<Doc> {
                 "Server-sent events, each with a name, a number as `id` and JSON data: `task_queued`, `file_update`, \
                  `task_retry`, `task_completed`, `task_failed` and `task_cancelled` are facts and are told again after \
                  a reconnect; `task_progress`, `heartbeat`, `connection_timeout` and `stream_error` stand between \
-                 them. The stream ends with the job.",
+                 them. The stream ends with the job, and within 30 seconds when the reader's key is revoked or expires.",
             )
             .asks(Parameter::query(
                 "timeout",
@@ -147,6 +147,13 @@ fn digest(before: u64, fact: &Fact) -> u64 {
     hasher.finish()
 }
 
+/// Ticks from one `period` on; a tick that comes late puts off those after it.
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval_at(Instant::now() + period, period);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    ticks
+}
+
 /// One open stream.
 struct Reader {
     service: Service,
@@ -163,6 +170,8 @@ struct Reader {
     minor: u32,
     pending: VecDeque<sse::Event>,
     heartbeat: Interval,
+    /// When it is looked whether the reader's key is still good.
+    review: Interval,
     deadline: Pin<Box<Sleep>>,
     done: bool,
     _counted: Counted,
@@ -196,8 +205,6 @@ impl Reader {
         place: StreamPlace,
     ) -> Self {
         let period = Duration::from_secs(service.config.stream.heartbeat.max(1));
-        let mut heartbeat = tokio::time::interval_at(Instant::now() + period, period);
-        heartbeat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         Self {
             service,
             caller,
@@ -208,7 +215,8 @@ impl Reader {
             known: known.min(job.last_fact()),
             minor: 0,
             pending: VecDeque::new(),
-            heartbeat,
+            heartbeat: every(period),
+            review: every(REVIEW),
             deadline: Box::pin(tokio::time::sleep(timeout)),
             done: false,
             _counted: Counted::new(),
@@ -236,6 +244,8 @@ impl Reader {
             tokio::select! {
                 biased;
                 () = shutdown.cancelled() => return None,
+                // Before the news, which may never leave a moment between them.
+                _ = self.review.tick() => self.look_at_the_key(),
                 news = self.news.next() => self.hear(news).await,
                 () = &mut self.deadline => {
                     self.done = true;
@@ -243,6 +253,17 @@ impl Reader {
                 }
                 _ = self.heartbeat.tick() => self.tell_standing("heartbeat", ""),
             }
+        }
+    }
+
+    /// Ends the stream of a reader who could not open it any more.
+    fn look_at_the_key(&mut self) {
+        if !self.service.keyring.still_opens(&self.caller) {
+            self.done = true;
+            self.tell_standing(
+                "stream_error",
+                "The key of this stream opens nothing any more.",
+            );
         }
     }
 

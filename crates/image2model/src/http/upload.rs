@@ -5,7 +5,7 @@ use std::time::Duration;
 use axum::{
     Json,
     extract::{Multipart, Path, State, multipart::MultipartRejection},
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -27,6 +27,9 @@ use super::{
 
 /// Time for a refused client to finish sending, so that it reads the answer instead of a broken connection.
 const LINGER: Duration = Duration::from_secs(10);
+
+/// By which a repeat is known.
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// `POST /upload`: one request, one job.
 pub(super) async fn create(
@@ -100,24 +103,25 @@ pub(super) async fn hear_out(multipart: &mut Multipart) {
     let _ = tokio::time::timeout(LINGER, rest).await;
 }
 
-/// What a client sends to repeat a request safely.
+/// What a client sends to repeat a request safely, without blanks around it.
 ///
 /// # Errors
 /// 400 for one that is empty, too long or of other characters.
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
-    let Some(value) = headers.get("idempotency-key") else {
+    let Some(value) = headers.get(IDEMPOTENCY_KEY) else {
         return Ok(None);
     };
-    match value.to_str() {
+    match value.to_str().map(|text| text.trim_matches(' ')) {
         Ok(key) if is_key(key) => Ok(Some(key.to_owned())),
         _ => Err(Problem::bad_request(
-            "The Idempotency-Key must have 1 to 255 visible ASCII characters.",
+            "The Idempotency-Key must have 1 to 255 printable ASCII characters.",
         )),
     }
 }
 
 fn is_key(text: &str) -> bool {
-    (1..=255).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic())
+    let is_printable = |byte: u8| byte == b' ' || byte.is_ascii_graphic();
+    (1..=255).contains(&text.len()) && text.bytes().all(is_printable)
 }
 
 /// What was accepted: one job of one or more files.
@@ -360,6 +364,34 @@ pub(super) fn idempotency() -> Parameter {
     Parameter::header(
         "Idempotency-Key",
         "A repeat under the same key is answered alike and makes nothing new.",
-        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"}),
+        json!({"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]([ -~]*[!-~])?$"}),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn an_idempotency_key_is_any_printable_text() {
+        let longest = "k".repeat(255);
+        for (sent, key) in [
+            ("order 17, second try", Some("order 17, second try")),
+            (" \"quoted\"  ", Some("\"quoted\"")),
+            (longest.as_str(), Some(longest.as_str())),
+            (&"k".repeat(256), None),
+            ("", None),
+            ("  ", None),
+            ("a\tb", None),
+            ("schl\u{fc}ssel", None),
+        ] {
+            let value = HeaderValue::from_bytes(sent.as_bytes()).unwrap();
+            let headers = HeaderMap::from_iter([(IDEMPOTENCY_KEY, value)]);
+            let read = idempotency_key(&headers).ok().flatten();
+            assert_eq!(read.as_deref(), key, "{sent:?}");
+        }
+        assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
+    }
 }

@@ -1,33 +1,21 @@
 //! A client's own words about a job: labels and a reference, as requests carry them.
 
-use crate::job::{About, AboutError, MAX_LABEL, MAX_LABELS};
+use crate::job::{About, AboutError};
 
 use super::{caller::shortened, error::Problem};
 
-/// Bytes of the longest list of labels that can be right, each character escaped.
-const LONGEST_LIST: usize = MAX_LABELS * (MAX_LABEL * 12 + 4);
-
-/// Bytes that a form's field may have, where it is one of these words.
-pub(super) fn longest(field: &str) -> Option<usize> {
-    (field == "labels").then_some(LONGEST_LIST)
-}
-
-/// The labels that a form's field carries: `label` is one of them, `labels` a list as JSON. `None` for other fields.
+/// A list of labels as a form's field has it, in JSON.
 ///
 /// # Errors
-/// 422 for a list that is none.
-pub(super) fn labels(field: &str, value: &str) -> Result<Option<Vec<String>>, Problem> {
-    match field {
-        "label" => Ok(Some(vec![value.to_owned()])),
-        "labels" => serde_json::from_str(value).map(Some).map_err(|_| {
-            let message = format!(
-                "labels is {:?}; it must be a list of texts as JSON, such as [\"shop\", \"sale\"]",
-                shortened(value)
-            );
-            Problem::field("labels", message, "value_error")
-        }),
-        _ => Ok(None),
-    }
+/// 422 for what is none.
+pub(super) fn labels(value: &str) -> Result<Vec<String>, Problem> {
+    serde_json::from_str(value).map_err(|_| {
+        let message = format!(
+            "labels is {:?}; it must be a list of texts as JSON, such as [\"shop\", \"sale\"]",
+            shortened(value)
+        );
+        Problem::field("labels", message, "value_error")
+    })
 }
 
 /// # Errors

@@ -121,6 +121,13 @@ impl ModelRequest {
             .collect()
     }
 
+    /// The names of its formats, as they are kept in a job.
+    #[must_use]
+    pub fn stored_formats(&self) -> Vec<String> {
+        let names = self.formats.iter().map(|format| format.extension());
+        names.map(str::to_owned).collect()
+    }
+
     /// # Errors
     /// When the job was written by a version that knew other options.
     pub fn from_stored(
@@ -166,11 +173,8 @@ mod tests {
         let picture = ModelRequest::parse(Some("relief"), &few, &formats).unwrap();
         let mesh = ModelRequest::parse_conversion(&few, &formats).unwrap();
         for request in [picture, mesh] {
-            let stored = request.to_stored();
-            assert_eq!(
-                ModelRequest::from_stored(&stored, &formats).unwrap(),
-                request
-            );
+            let (stored, kept) = (request.to_stored(), request.stored_formats());
+            assert_eq!(ModelRequest::from_stored(&stored, &kept).unwrap(), request);
             assert_eq!(request.formats, [Format::Stl]);
         }
         // No upload of pictures asks for a conversion by its name.

@@ -11,10 +11,14 @@ use crate::{
         About, Flow, Item, ItemStatus, Job, JobId, Priority,
         transition::{self, NewItem, NewJob},
     },
-    store::{Created, Jobs, StoreError},
+    provider::ModelRequest,
+    store::{Created, Jobs},
 };
 
-use super::{Caller, Service, ServiceError, submission::all_there};
+use super::{
+    Caller, Service, ServiceError,
+    submission::{discard, make_job, why_not_made},
+};
 
 /// What is to be made again.
 pub(super) struct Again<'a> {
@@ -23,6 +27,8 @@ pub(super) struct Again<'a> {
     pub(super) old: &'a Job,
     /// Of the old job; at least one.
     pub(super) items: Vec<&'a Item>,
+    /// What the new job is asked for; `None` for the same as the old one, whose retry it is then.
+    pub(super) request: Option<&'a ModelRequest>,
     /// The new job's. What was made again under the same id is found, and not made twice.
     pub(super) id: JobId,
     pub(super) flow: Flow,
@@ -53,24 +59,32 @@ impl Service {
             let why = "no file of the job has failed; there is nothing to retry".to_owned();
             return Err(ServiceError::Conflict(why));
         }
-        let id =
-            idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
-        let images = u32::try_from(items.len()).unwrap_or(u32::MAX);
-        let bytes = items.iter().map(|item| item.size).sum();
-        self.check_quotas(caller, id, images, bytes).await?;
-        self.admit(id).await?;
         let again = Again {
             jobs: &*self.store.jobs,
             artifacts: &self.artifacts,
             old: &old,
             items,
-            id,
+            request: None,
+            id: caller.new_job(idempotency_key),
             flow: caller.flow.clone(),
             priority: match caller.may_hurry {
                 true => old.priority,
                 false => Priority::Normal,
             },
         };
+        self.make_again(caller, again).await
+    }
+
+    /// Makes images of the caller's again, as far as quotas and room allow.
+    pub(super) async fn make_again(
+        &self,
+        caller: &Caller,
+        again: Again<'_>,
+    ) -> Result<Job, ServiceError> {
+        let images = u32::try_from(again.items.len()).unwrap_or(u32::MAX);
+        let bytes = again.items.iter().map(|item| item.size).sum();
+        self.check_quotas(caller, again.id, images, bytes).await?;
+        self.admit(again.id).await?;
         match again.make().await? {
             Created::New(job) => {
                 self.note_images(caller, images).await;
@@ -85,34 +99,22 @@ impl Again<'_> {
     /// Makes the job, or finds the one that this is a repeat of.
     ///
     /// # Errors
-    /// [`ServiceError::Conflict`] when an upload is gone by now; [`ServiceError::KeyReused`], [`ServiceError::Full`];
-    /// nothing is left behind.
+    /// [`ServiceError::Conflict`] when an upload is gone by now; [`ServiceError::KeyReused`],
+    /// [`ServiceError::Removed`], [`ServiceError::Full`]; nothing is left behind.
     pub(super) async fn make(self) -> Result<Created, ServiceError> {
         let new = self.new_job();
         if let Some(job) = self.jobs.job(new.id).await? {
-            transition::repeats(&job, &new).map_err(StoreError::from)?;
-            return Ok(Created::Existing(job));
+            return match transition::repeats(&job, &new) {
+                Ok(()) => Ok(Created::Existing(job)),
+                Err(refused) => Err(why_not_made(new.id, refused.into())),
+            };
         }
-        let created = match self.copy(&new).await {
-            Ok(()) => self.jobs.create_job(new.clone()).await,
-            Err(error) => {
-                self.discard(&new).await;
-                return Err(error);
-            }
-        };
-        match created {
-            Ok(created @ Created::New(_)) => Ok(created),
-            Ok(created @ Created::Existing(_)) => {
-                self.discard(&new).await;
-                Ok(created)
-            }
-            // It may have been written for all that.
-            Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
-            Err(error) => {
-                self.discard(&new).await;
-                Err(error.into())
-            }
+        if let Err(error) = self.copy(&new).await {
+            let copies = new.items.iter().map(|item| item.upload.as_str());
+            discard(self.artifacts, copies).await;
+            return Err(error);
         }
+        make_job(self.jobs, self.artifacts, new).await
     }
 
     fn new_job(&self) -> NewJob {
@@ -124,28 +126,47 @@ impl Again<'_> {
             size: item.size,
             upload: ArtifactKey::upload(self.id, &nonce, number).to_string(),
         });
+        let (options, formats, about) = match self.request {
+            Some(request) => (
+                request.to_stored(),
+                request.stored_formats(),
+                About::default(),
+            ),
+            None => (
+                old.options.clone(),
+                old.formats.clone(),
+                About {
+                    retry_of: Some(old.id),
+                    ..old.about.clone()
+                },
+            ),
+        };
         NewJob {
             id: self.id,
             owner: old.owner.clone(),
             flow: self.flow.clone(),
             priority: self.priority,
-            options: old.options.clone(),
-            formats: old.formats.clone(),
-            fingerprint: Some(self.fingerprint()),
-            about: About {
-                retry_of: Some(old.id),
-                ..old.about.clone()
-            },
+            fingerprint: Some(self.fingerprint(&options, &formats)),
+            options,
+            formats,
+            about,
             items: items.collect(),
         }
     }
 
-    /// Over what is made again, unlike that of any upload.
-    fn fingerprint(&self) -> String {
+    /// Over what is made again, unlike that of any upload; where it is made in another way, over that, too.
+    fn fingerprint(&self, options: &[(String, String)], formats: &[String]) -> String {
         let mut hash = Sha256::new();
         hash.update(format!("again {}", self.old.id));
         for item in &self.items {
             hash.update([item.number]);
+        }
+        if self.request.is_some() {
+            let told = options.iter().flat_map(|(name, value)| [name, value]);
+            for text in told.chain(formats) {
+                hash.update((text.len() as u64).to_be_bytes());
+                hash.update(text);
+            }
         }
         let digest = hash.finalize();
         digest.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -163,17 +184,6 @@ impl Again<'_> {
                 copied => Ok(copied?),
             }
         });
-        try_join_all(copies).await?;
-        let keys = new.items.iter().map(|item| item.upload.as_str());
-        all_there(self.artifacts, keys).await
-    }
-
-    async fn discard(&self, new: &NewJob) {
-        for item in &new.items {
-            let key = ArtifactKey::recorded(&item.upload);
-            if let Err(error) = self.artifacts.delete(&key).await {
-                tracing::warn!(%key, %error, "a copy that came to nothing stays until maintenance");
-            }
-        }
+        try_join_all(copies).await.map(drop)
     }
 }

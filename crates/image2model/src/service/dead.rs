@@ -103,6 +103,7 @@ impl DeadLetters {
             artifacts: &self.artifacts,
             old,
             items: vec![item],
+            request: None,
             id: JobId::derived(&old.owner.0, &key),
             flow: old.flow.clone(),
             priority: old.priority,

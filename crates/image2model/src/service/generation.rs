@@ -2,16 +2,13 @@
 
 use std::time::Duration;
 
-use futures::StreamExt as _;
-
 use crate::{
-    artifacts::ArtifactKey,
-    job::{About, FactKind, Item, ItemId, ItemStatus, Job, Priority, Queue, TaskId, Work},
+    job::{FactKind, ItemId, ItemStatus, Job, Priority, Queue, TaskId, Work},
     provider::{Making, ModelRequest},
     store::StoreError,
 };
 
-use super::{Caller, Receiving, Service, ServiceError};
+use super::{Caller, Service, ServiceError, again::Again};
 
 /// What a picture takes on one core, for want of anything better known.
 const TYPICAL: Duration = Duration::from_secs(5);
@@ -20,7 +17,7 @@ impl Service {
     /// Makes a job of the caller's image `from`, with other options. Every job owns its files, so the upload is copied.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] for the image; [`ServiceError::Conflict`] when it is a mesh; else as
+    /// [`ServiceError::NotFound`] for the image; [`ServiceError::Conflict`] when it is a mesh or gone by now; else as
     /// [`submit`](super::Submission::submit).
     pub async fn generate(
         &self,
@@ -37,39 +34,17 @@ impl Service {
             );
             return Err(ServiceError::Conflict(why));
         }
-        let mut submission = self.begin(caller, idempotency_key).await?;
-        let mut receiving = submission.receive().await?;
-        let kept = match self.copy(&item, &mut receiving).await {
-            Ok(()) => {
-                submission
-                    .keep(receiving, item.filename, item.media_type)
-                    .await
-            }
-            Err(error) => {
-                receiving.abort().await;
-                Err(error)
-            }
+        let again = Again {
+            jobs: &*self.store.jobs,
+            artifacts: &self.artifacts,
+            old: &job,
+            items: vec![&item],
+            request: Some(request),
+            id: caller.new_job(idempotency_key),
+            flow: caller.flow.clone(),
+            priority: Priority::Normal,
         };
-        match kept {
-            Ok(()) => {
-                submission
-                    .submit(request, Priority::Normal, About::default())
-                    .await
-            }
-            Err(error) => {
-                submission.discard().await;
-                Err(error)
-            }
-        }
-    }
-
-    async fn copy(&self, item: &Item, into: &mut Receiving) -> Result<(), ServiceError> {
-        let key = ArtifactKey::recorded(&item.upload);
-        let (_, mut content) = self.artifacts.read(&key).await?;
-        while let Some(chunk) = content.next().await {
-            into.write(chunk?).await?;
-        }
-        Ok(())
+        self.make_again(&caller, again).await
     }
 
     /// Seconds until a job's end, as far as anybody can tell: by its own pace once it runs, before that by what waits

@@ -19,9 +19,6 @@ const CLEANED_AT_ONCE: usize = 1000;
 /// Jobs that are read at once.
 const READ_AT_ONCE: usize = 100;
 
-/// Time that a request waits for a cancelled job's running images.
-const END_WAIT: Duration = Duration::from_secs(30);
-
 /// Files of one kind: what was uploaded, or what was made of it.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Stock {
@@ -155,43 +152,15 @@ impl Service {
         Ok(removal)
     }
 
-    /// Removes one job, whoever's it is; one that has not ended is cancelled first.
+    /// Removes one job, whoever's it is, as its owner would: nobody sees it any more, and it goes as soon as nothing
+    /// works on it.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`]; [`ServiceError::NotYet`] when what runs takes longer to stop than a request may wait.
+    /// [`ServiceError::NotFound`].
     pub async fn remove_job(&self, id: JobId) -> Result<Removal, ServiceError> {
-        let job = self.anyones_job(id).await?;
-        let job = match job.ended {
-            Some(_) => job,
-            None => self.cancelled(id).await?,
-        };
-        self.store.jobs.request_removal(id).await?;
         let mut removal = Removal::default();
-        removal.add(&job);
+        removal.add(&self.store.jobs.delete(id).await?);
         Ok(removal)
-    }
-
-    /// Cancels a job and waits until it has ended.
-    async fn cancelled(&self, id: JobId) -> Result<Job, ServiceError> {
-        let mut news = self.feed.subscribe(id);
-        let mut job = self.store.jobs.cancel(id).await?;
-        let ended = async {
-            while job.ended.is_none() {
-                if news.next().await.is_none() {
-                    news = self.feed.subscribe(id);
-                }
-                job = self.anyones_job(id).await?;
-            }
-            Ok(job)
-        };
-        tokio::select! {
-            ended = tokio::time::timeout(END_WAIT, ended) => ended.unwrap_or_else(|_| {
-                Err(ServiceError::NotYet("the job is cancelled and still stopping; ask again".to_owned()))
-            }),
-            () = self.shutdown.cancelled() => {
-                Err(ServiceError::NotYet("the server is stopping; ask again".to_owned()))
-            }
-        }
     }
 }
 

@@ -44,7 +44,7 @@ pub use fair_use::{StreamPlace, UploadPlace, Usage};
 pub use feed::{Feed, Subscription};
 pub use files::OpenFile;
 pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
-pub use keyring::{Keyring, Signer, random};
+pub use keyring::{Keyring, REVIEW, Signer, random};
 pub use listing::Filter;
 pub use logs::ExportFormat;
 pub use spool::{ArchiveError, Spool};

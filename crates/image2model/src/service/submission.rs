@@ -16,7 +16,7 @@ use crate::{
         transition::{NewItem, NewJob},
     },
     provider::ModelRequest,
-    store::{Created, StoreError},
+    store::{Created, Jobs, StoreError},
 };
 
 use super::{
@@ -50,6 +50,13 @@ pub struct Receiving {
     size: u64,
 }
 
+impl Caller {
+    /// The id of a job that this caller makes; under one idempotency key it is always the same.
+    pub(super) fn new_job(&self, idempotency_key: Option<&str>) -> JobId {
+        idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&self.owner.0, key))
+    }
+}
+
 impl Service {
     /// Begins a submission; with an idempotency key, a repeat of it finds the same job, however little room there
     /// is by now.
@@ -62,8 +69,7 @@ impl Service {
         caller: Caller,
         idempotency_key: Option<&str>,
     ) -> Result<Submission, ServiceError> {
-        let job =
-            idempotency_key.map_or_else(JobId::random, |key| JobId::derived(&caller.owner.0, key));
+        let job = caller.new_job(idempotency_key);
         self.check_quotas(&caller, job, 1, 0).await?;
         self.admit(job).await?;
         Ok(Submission {
@@ -174,20 +180,15 @@ impl Submission {
     /// Makes the job, or finds the one that this is a repeat of.
     ///
     /// # Errors
-    /// [`ServiceError::KeyReused`], [`ServiceError::Removed`], [`ServiceError::OverQuota`], [`ServiceError::Full`]; nothing is left behind. [`ServiceError::Unavailable`]: the same
-    /// again finds out whether it was accepted.
+    /// [`ServiceError::KeyReused`], [`ServiceError::Removed`], [`ServiceError::OverQuota`], [`ServiceError::Full`];
+    /// nothing is left behind. [`ServiceError::Unavailable`]: the same again finds out whether it was accepted.
     pub async fn submit(
         self,
         request: &ModelRequest,
         priority: Priority,
         about: About,
     ) -> Result<Job, ServiceError> {
-        let options = request.to_stored();
-        let formats: Vec<_> = request
-            .formats
-            .iter()
-            .map(|format| format.extension().to_owned())
-            .collect();
+        let (options, formats) = (request.to_stored(), request.stored_formats());
         let fingerprint = self
             .repeatable
             .then(|| self.fingerprint(&options, &formats, priority, &about));
@@ -203,34 +204,18 @@ impl Submission {
             items: self.stored.iter().map(|file| file.item.clone()).collect(),
         };
         let (images, bytes) = self.size();
-        let allowed = async {
-            let service = &self.service;
-            service
-                .check_quotas(&self.caller, self.job, images, bytes)
-                .await?;
-            self.check_stored().await
-        };
-        let created = match allowed.await {
-            Ok(()) => self.service.store.jobs.create_job(new).await,
-            Err(refused) => return self.given_up(refused).await,
-        };
-        match created {
-            Ok(Created::New(job)) => {
-                self.service.note_images(&self.caller, images).await;
+        let service = &self.service;
+        let allowed = service.check_quotas(&self.caller, self.job, images, bytes);
+        if let Err(refused) = allowed.await {
+            self.discard().await;
+            return Err(refused);
+        }
+        match make_job(&*service.store.jobs, &service.artifacts, new).await? {
+            Created::New(job) => {
+                service.note_images(&self.caller, images).await;
                 Ok(job)
             }
-            Ok(Created::Existing(job)) => {
-                self.discard().await;
-                Ok(job)
-            }
-            // It may have been written for all that, and then the repeat finds it with these images; else they are
-            // left to maintenance.
-            Err(error @ StoreError::Unavailable(_)) => Err(error.into()),
-            Err(StoreError::Removed) => {
-                let removed = ServiceError::Removed(self.job);
-                self.given_up(removed).await
-            }
-            Err(error) => self.given_up(error.into()).await,
+            Created::Existing(job) => Ok(job),
         }
     }
 
@@ -240,24 +225,10 @@ impl Submission {
         (u32::try_from(self.stored.len()).unwrap_or(u32::MAX), bytes)
     }
 
-    async fn given_up(self, error: ServiceError) -> Result<Job, ServiceError> {
-        self.discard().await;
-        Err(error)
-    }
-
-    async fn check_stored(&self) -> Result<(), ServiceError> {
-        let keys = self.stored.iter().map(|file| file.item.upload.as_str());
-        all_there(&self.service.artifacts, keys).await
-    }
-
     /// Deletes what was stored; what cannot be deleted now is left to maintenance.
     pub async fn discard(self) {
-        for file in &self.stored {
-            let key = ArtifactKey::recorded(&file.item.upload);
-            if let Err(error) = self.service.artifacts.delete(&key).await {
-                tracing::warn!(%key, %error, "an upload that came to nothing stays until maintenance");
-            }
-        }
+        let uploads = self.stored.iter().map(|file| file.item.upload.as_str());
+        discard(&self.service.artifacts, uploads).await;
     }
 
     /// SHA-256 over options and each image's name and bytes, and what is told about the job, where that is anything;
@@ -308,13 +279,47 @@ impl Submission {
     }
 }
 
+/// Makes a job of uploads that are stored, or finds the one that it is a repeat of: the only way in for every job.
+///
+/// # Errors
+/// [`ServiceError::KeyReused`], [`ServiceError::Removed`], [`ServiceError::Full`]; its uploads are deleted then, as
+/// those of a repeat are. [`ServiceError::Unavailable`]: the same again finds out whether it was made.
+pub(super) async fn make_job(
+    jobs: &dyn Jobs,
+    artifacts: &Artifacts,
+    new: NewJob,
+) -> Result<Created, ServiceError> {
+    let (id, items) = (new.id, new.items.clone());
+    let uploads = || items.iter().map(|item| item.upload.as_str());
+    let made = match all_there(artifacts, uploads()).await {
+        Ok(()) => match jobs.create_job(new).await {
+            Ok(created @ Created::New(_)) => return Ok(created),
+            // It may have been written for all that, and then the repeat finds it with these images; else they are
+            // left to maintenance.
+            Err(error @ StoreError::Unavailable(_)) => return Err(error.into()),
+            other => other.map_err(|error| why_not_made(id, error)),
+        },
+        Err(lost) => Err(lost),
+    };
+    discard(artifacts, uploads()).await;
+    made
+}
+
+/// Why there is no job `id` for who asked for it.
+pub(super) fn why_not_made(id: JobId, error: StoreError) -> ServiceError {
+    match error {
+        StoreError::Removed => ServiceError::Removed(id),
+        other => other.into(),
+    }
+}
+
 /// Nothing is accepted whose images are gone: no record named them so far, so a collection whose grace is shorter than
 /// the request took may have had them.
-pub(super) async fn all_there(
+async fn all_there(
     artifacts: &Artifacts,
-    keys: impl Iterator<Item = &str>,
+    uploads: impl Iterator<Item = &str>,
 ) -> Result<(), ServiceError> {
-    let there = keys.map(|key| async move {
+    let there = uploads.map(|key| async move {
         if artifacts.exists(&ArtifactKey::recorded(key)).await? {
             return Ok(());
         }
@@ -322,6 +327,15 @@ pub(super) async fn all_there(
         Err(ServiceError::Unavailable(lost))
     });
     try_join_all(there).await.map(drop)
+}
+
+/// Deletes uploads that came to nothing; what cannot be deleted now is left to maintenance.
+pub(super) async fn discard(artifacts: &Artifacts, uploads: impl Iterator<Item = &str>) {
+    for key in uploads.map(ArtifactKey::recorded) {
+        if let Err(error) = artifacts.delete(&key).await {
+            tracing::warn!(%key, %error, "an upload that came to nothing stays until maintenance");
+        }
+    }
 }
 
 impl Receiving {

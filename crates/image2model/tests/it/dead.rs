@@ -10,7 +10,7 @@ use image2model::{
         About, Flow, Job, JobId, Lane, Notice, Owner, Priority, Queue, RetryPolicy, WorkerId,
         transition::{Failure, NewItem, NewJob, Retry},
     },
-    store::{Reserve, Store, embedded},
+    store::{Held, Reserve, Store, embedded},
 };
 
 fn opened(data: &Path) -> Store {
@@ -43,14 +43,7 @@ async fn given_up(data: &Path) -> JobId {
         items: vec![item],
     };
     store.jobs.create_job(new).await.unwrap();
-    let ask = Reserve {
-        queue: Queue::ModelGeneration,
-        lane: Lane::local(),
-        worker: WorkerId("test".to_owned()),
-        limit: 1,
-        lease: Duration::from_secs(30),
-    };
-    let lease = store.jobs.reserve(ask).await.unwrap().remove(0).lease;
+    let lease = store.jobs.reserve(one()).await.unwrap().remove(0).lease;
     let leases = [lease];
     store.jobs.start(&leases).await.unwrap();
     let error = Notice {
@@ -61,6 +54,17 @@ async fn given_up(data: &Path) -> JobId {
     let failure = Failure { error, retry };
     store.jobs.fail(&leases[0], failure).await.unwrap();
     id
+}
+
+/// Asks for one task.
+fn one() -> Reserve {
+    Reserve {
+        queue: Queue::ModelGeneration,
+        lane: Lane::local(),
+        worker: WorkerId("test".to_owned()),
+        limit: 1,
+        lease: Duration::from_secs(30),
+    }
 }
 
 /// What `image2model dead` says below `folder`, and its exit code.
@@ -100,4 +104,27 @@ async fn given_up_work_is_taken_up_from_the_command_line() {
     let store = opened(&data);
     let job: Job = store.jobs.job(new).await.unwrap().unwrap();
     assert_eq!(job.about.retry_of, Some(old));
+}
+
+#[tokio::test]
+async fn given_up_work_is_taken_up_beside_a_server() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("elsewhere");
+    let name = format!("{}:generate:1", given_up(&data).await);
+    let served = opened(&data);
+    let place = format!("--data-dir={}", data.display());
+    let (code, listed, complained) = dead(folder.path(), &["list", &place]);
+    assert_eq!(code, Some(0), "{complained}");
+    assert!(listed.starts_with(&name), "{listed}");
+
+    let (code, said, complained) = dead(folder.path(), &[&place, "requeue", &name]);
+    assert_eq!(code, Some(0), "{complained}");
+    let reserved = served.jobs.reserve(one()).await.unwrap();
+    let lease = reserved.into_iter().next().unwrap().lease;
+    let new = lease.task.job.to_string();
+    assert!(said.contains(&new), "{said}");
+    let (_, left, _) = dead(folder.path(), &["list", &place]);
+    assert_eq!(left, "");
+    let held = served.jobs.start(&[lease]).await.unwrap();
+    assert_eq!(held, [Held::Yes], "who looks beside takes nothing back");
 }

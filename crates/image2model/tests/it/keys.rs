@@ -281,3 +281,25 @@ async fn the_old_names_of_keys_in_the_environment_are_understood() {
     assert_eq!(client.get("/jobs").await.status, 200);
     assert!(!server.log().contains("an old secret"));
 }
+
+#[test]
+fn the_store_can_be_named_beside_the_command() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_image2model"));
+        command.arg("keys").args(words).current_dir(home.path());
+        command.output().unwrap()
+    };
+    let made = keys(&["create", "--data-dir", "here"]);
+    assert!(made.status.success(), "{made:?}");
+    for (folder, count) in [("here", 1), ("there", 0)] {
+        let listed = keys(&["--data-dir", folder, "list"]).stdout;
+        let listed = String::from_utf8(listed).unwrap();
+        assert_eq!(listed.lines().count(), count, "{listed}");
+    }
+    let refused = keys(&["list", "--store-url", "ftp://127.0.0.1/0"]);
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("store.url is no address"), "{said}");
+    let help = String::from_utf8(keys(&["create", "--help"]).stdout).unwrap();
+    assert!(help.contains("--data-dir") && help.contains("--store-url"));
+}

@@ -13,7 +13,10 @@ use futures::FutureExt as _;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::output;
+use super::{
+    output,
+    places::{Places, given},
+};
 use crate::{
     app::{App, End, Role},
     capacity::metrics,
@@ -22,22 +25,6 @@ use crate::{
 };
 
 use self::{program::Program, signals::Signals};
-
-/// Where everything is kept, asked of every role.
-#[derive(Debug, clap::Args)]
-struct Places {
-    /// Where jobs, uploads and models are kept [default: image2model-data]
-    #[arg(long, value_name = "FOLDER")]
-    data_dir: Option<String>,
-
-    /// Redis to keep jobs in instead of the data folder, such as redis://127.0.0.1:6379/0
-    #[arg(long, value_name = "URL")]
-    store_url: Option<String>,
-
-    /// Where uploads and models are kept instead, such as file:///shared/dir or s3://bucket/prefix
-    #[arg(long, value_name = "URL")]
-    artifacts_url: Option<String>,
-}
 
 /// Of a role with API and page.
 #[derive(Debug, clap::Args)]
@@ -88,30 +75,10 @@ pub(super) struct Working {
     unseen: Unseen,
 }
 
-impl Places {
-    /// What was given, as settings, together with the flags of a role.
-    fn flags<const N: usize>(
-        &self,
-        others: [(&'static str, &'static str, &Option<String>); N],
-    ) -> Vec<Flag> {
-        let places = [
-            ("data_dir", "--data-dir", &self.data_dir),
-            ("store.url", "--store-url", &self.store_url),
-            ("artifacts.url", "--artifacts-url", &self.artifacts_url),
-        ];
-        let all = others.into_iter().chain(places);
-        all.filter_map(|(key, name, value)| {
-            let value = value.clone()?;
-            Some(Flag { key, value, name })
-        })
-        .collect()
-    }
-}
-
 impl Serving {
     pub(super) fn flags(&self) -> Vec<Flag> {
         let open = self.insecure_open.then(|| "true".to_owned());
-        self.places.flags([
+        let own = given([
             ("listen", "--listen", &self.listen),
             ("http.insecure_open", "--insecure-open", &open),
             ("http.tls_cert", "--tls-cert", &self.tls_cert),
@@ -121,21 +88,22 @@ impl Serving {
                 "--trusted-proxies",
                 &self.trusted_proxies,
             ),
-        ])
+        ]);
+        [own, self.places.flags()].concat()
     }
 }
 
 impl Unseen {
     pub(super) fn flags(&self) -> Vec<Flag> {
-        self.places.flags([("listen", "--listen", &self.listen)])
+        let own = given([("listen", "--listen", &self.listen)]);
+        [own, self.places.flags()].concat()
     }
 }
 
 impl Working {
     pub(super) fn flags(&self) -> Vec<Flag> {
-        let queues = ("worker.queues", "--queues", &self.queues);
-        let listen = ("listen", "--listen", &self.unseen.listen);
-        self.unseen.places.flags([queues, listen])
+        let own = given([("worker.queues", "--queues", &self.queues)]);
+        [own, self.unseen.flags()].concat()
     }
 }
 

@@ -23,7 +23,7 @@ pub(in crate::http) fn docs() -> Vec<Doc> {
     });
     let removed = json!({
         "job_id": job, "files_removed": 3, "freed_space_mb": 1.2, "errors": [],
-        "message": "The job is being removed.", "timestamp": time,
+        "message": "The job and its files are being removed", "timestamp": time,
     });
     vec![
         Doc::get("/api/v1/admin/disk-usage", "admin", "disk_usage")
@@ -45,12 +45,12 @@ pub(in crate::http) fn docs() -> Vec<Doc> {
                 }),
             ),
         Doc::post("/api/v1/admin/cleanup-job", "admin", "cleanup_job")
-            .says("Remove one job", "Of any owner; what runs of it is cancelled first.")
+            .says("Remove one job", "Of any owner, as by `DELETE /api/v1/jobs/{job_id}`: it goes as soon as nothing works on it.")
             .takes::<CleanupJob>(json!({"job_id": job}))
             .answers::<Removed>(200, "It goes.", removed.clone())
             .refuses(404, "There is no such job."),
         Doc::new(Method::DELETE, "/api/v1/admin/delete-job/{job_id}", "admin", "admin_delete_job")
-            .says("Remove one job", "Of any owner; what runs of it is cancelled first.")
+            .says("Remove one job", "Of any owner, as by `DELETE /api/v1/jobs/{job_id}`: it goes as soon as nothing works on it.")
             .answers::<Removed>(200, "It goes.", removed),
         Doc::get("/api/v1/admin/list-files", "admin", "list_files")
             .says("Folders of uploads or models", "")

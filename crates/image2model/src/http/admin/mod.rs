@@ -19,7 +19,7 @@ use crate::{
 use super::{
     caller::{job_id, shortened},
     error::Problem,
-    generate::body,
+    generate::{Object, body},
     openapi::Id,
     render,
 };
@@ -80,7 +80,7 @@ pub(super) async fn disk_usage(State(service): State<Service>) -> Result<Json<Di
     Ok(Json(DiskUsage {
         upload_dir: Room::of(space, &stocks.uploads),
         output_dir: Room::of(space, &stocks.results),
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     }))
 }
 
@@ -124,9 +124,10 @@ pub(super) struct CleanedUp {
 /// `POST /admin/cleanup`; without a body it goes by the defaults.
 pub(super) async fn cleanup(
     State(service): State<Service>,
-    asked: Result<Option<Json<Cleanup>>, JsonRejection>,
+    asked: Result<Option<Json<Object>>, JsonRejection>,
 ) -> Result<Json<CleanedUp>, Problem> {
-    let asked = asked.transpose().map(body).transpose()?.unwrap_or_default();
+    let asked: Option<Cleanup> = asked.transpose().map(body).transpose()?;
+    let asked = asked.unwrap_or_default();
     if asked.hours > MOST_HOURS {
         let message = format!(
             "hours is {}; it must be a whole number from 0 to {MOST_HOURS}",
@@ -143,7 +144,7 @@ pub(super) async fn cleanup(
         cleanup_hours: asked.hours,
         dry_run: asked.dry_run,
         has_more: removal.has_more,
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     }))
 }
 
@@ -170,9 +171,10 @@ pub(super) struct Removed {
 /// `POST /admin/cleanup-job`
 pub(super) async fn cleanup_job(
     State(service): State<Service>,
-    asked: Result<Json<CleanupJob>, JsonRejection>,
+    asked: Result<Json<Object>, JsonRejection>,
 ) -> Result<Json<Removed>, Problem> {
-    let id = job_id(&body(asked)?.job_id)?;
+    let asked: CleanupJob = body(asked)?;
+    let id = job_id(&asked.job_id)?;
     Ok(Json(removed(&service, id).await?))
 }
 
@@ -198,7 +200,7 @@ async fn removed(service: &Service, id: JobId) -> Result<Removed, Problem> {
         freed_space_mb: bytes as f64 / MB,
         errors,
         message: "The job and its files are being removed",
-        timestamp: render::time(service.now()),
+        timestamp: service.now().to_string(),
     })
 }
 
@@ -226,7 +228,7 @@ impl Folder {
         Self {
             path: files.job.to_string(),
             size_mb: files.bytes as f64 / MB,
-            modified: render::time(files.modified),
+            modified: files.modified.to_string(),
             is_directory: true,
             file_count: files.files,
         }
@@ -333,7 +335,7 @@ pub(super) async fn system_health(
     });
     Ok(Json(SystemHealth {
         status: super::health::word(standing.health()),
-        timestamp: render::time(standing.at),
+        timestamp: standing.at.to_string(),
         disk_usage: Directories {
             upload_dir: Room::of(space, &stocks.uploads),
             output_dir: Room::of(space, &stocks.results),
@@ -392,16 +394,16 @@ pub(super) async fn debug_job(
         filename: file.name.clone(),
         format: file.format.clone(),
         size: file.size,
-        created: render::time(file.created),
+        created: file.created.to_string(),
     });
     Ok(Json(DebugJob {
         job_id: id.to_string(),
         found: job.is_some(),
         files: files.collect(),
         metadata: job.as_ref().map(|job| Metadata {
-            created: render::time(job.created),
+            created: job.created.to_string(),
             status: render::job_status(job.status()),
-            ended: job.ended.map(render::time),
+            ended: job.ended.map(|at| at.to_string()),
             owner: job.owner.0.clone(),
             total_files: job.items.len(),
             errors: errors(&job.items),

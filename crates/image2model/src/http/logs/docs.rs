@@ -9,6 +9,7 @@ use crate::http::openapi::{Doc, Parameter};
 pub(in crate::http) fn docs() -> Vec<Doc> {
     let day = || json!({"type": "string", "format": "date", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"});
     let refused = "A parameter is missing or out of bounds; `details` names it.";
+    let kind = "(application|access|audit|errors)";
     let kinds = || json!({"type": "string", "enum": ["application", "access", "audit", "errors"]});
     let of_files = json!({
         "total_files": 4, "total_size_mb": 1.2, "oldest_file": "application.log", "newest_file": "access.log",
@@ -91,7 +92,9 @@ pub(in crate::http) fn docs() -> Vec<Doc> {
             .says("Put days of the log into one file", "Both days are included.")
             .asks(Parameter::query("start_date", "The first day.", day()).needed())
             .asks(Parameter::query("end_date", "The last day.", day()).needed())
-            .asks(Parameter::query("log_types", "Types, parted by commas; all unless told.", kinds()))
+            .asks(Parameter::query("log_types", "Types, parted by commas; all unless told.",
+                json!({"type": "string", "pattern": format!("^({kind}(,{kind})*)?$")}),
+            ))
             .asks(Parameter::query(
                 "format",
                 "Of the file.",

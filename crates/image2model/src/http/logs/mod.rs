@@ -21,7 +21,7 @@ use crate::{
     service::{ExportFormat, Service},
 };
 
-use super::{caller::shortened, error::Problem, render};
+use super::{caller::shortened, error::Problem};
 
 pub(super) use docs::docs;
 
@@ -154,8 +154,8 @@ pub(super) async fn analyze(
     State(service): State<Service>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Here<Analyzed>>, Problem> {
-    let kind = asked.log_type.filter(|name| !name.is_empty());
-    let kind = kind.map(|name| log_type("log_type", &name)).transpose()?;
+    let kind = asked.log_type.as_deref();
+    let kind = kind.map(|name| log_type("log_type", name)).transpose()?;
     let hours = number("hours_back", asked.hours_back.as_deref(), 24, 168)?;
     let until = service.now().0;
     let from = until - i64::from(hours) * HOUR_MS;
@@ -168,8 +168,8 @@ pub(super) async fn analyze(
         .with_logs(move |logs| logs.analyze(kind, range))
         .await?;
     let time_range = TimeRange {
-        start: render::time(Timestamp(from)),
-        end: render::time(Timestamp(until)),
+        start: Timestamp(from).to_string(),
+        end: Timestamp(until).to_string(),
     };
     Ok(here(&service, Analyzed { time_range, found }))
 }
@@ -187,7 +187,7 @@ pub(super) async fn daily(
     State(service): State<Service>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Here<Summary>>, Problem> {
-    let today = render::time(service.now());
+    let today = service.now().to_string();
     let date = asked
         .date
         .unwrap_or_else(|| today.chars().take(10).collect());
@@ -392,16 +392,11 @@ fn log_type(field: &str, name: &str) -> Result<LogType, Problem> {
 
 /// Those named, or all that have every line once.
 fn log_types(names: Option<&str>) -> Result<Vec<LogType>, Problem> {
-    let names = names.unwrap_or_default().split(',').map(str::trim);
-    let named = names
-        .filter(|name| !name.is_empty())
-        .map(|name| log_type("log_types", name));
-    let named = named.collect::<Result<Vec<_>, _>>()?;
-    Ok(if named.is_empty() {
-        LogType::ONCE.to_vec()
-    } else {
-        named
-    })
+    let Some(names) = names.filter(|names| !names.is_empty()) else {
+        return Ok(LogType::ONCE.to_vec());
+    };
+    let names = names.split(',');
+    names.map(|name| log_type("log_types", name)).collect()
 }
 
 fn export_format(name: &str) -> Result<ExportFormat, Problem> {

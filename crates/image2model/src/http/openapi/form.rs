@@ -13,16 +13,20 @@ use crate::{
     job::{MAX_LABEL, MAX_LABELS, MAX_REFERENCE},
 };
 
-use super::super::{form::MOST_FIELDS, plain_upload::LONGEST_KEY};
+use super::super::{
+    form::{Intake, MOST_FIELDS},
+    form_field::FormField,
+    plain_upload::LONGEST_KEY,
+};
 
 /// Of `POST /upload`.
 pub(in crate::http) fn pictures(settings: &UploadSettings) -> Value {
     let pictures = "JPEG, PNG or WebP, each with a file name of that ending and an `image/*` type";
     let files = files(pictures, settings.max_files, settings.max_file_bytes);
     form(
-        options(),
-        "files",
-        files,
+        Intake::Pictures,
+        model_options(),
+        &files,
         "image/png, image/jpeg, image/webp",
         "cat.png",
     )
@@ -46,12 +50,17 @@ pub(in crate::http) fn archive(settings: &UploadSettings) -> Value {
              deflated; {max_archive_bytes} bytes at most."
         ),
     });
-    form(options(), "file", archive, "application/zip", "cats.zip")
+    form(
+        Intake::Archive,
+        model_options(),
+        &archive,
+        "application/zip",
+        "cats.zip",
+    )
 }
 
-/// A form's schema cannot say which options go with which model: each one's description does.
-fn options() -> Map<String, Value> {
-    let names = ModelKind::ALL.map(ModelKind::name);
+/// Of all models. A form's schema cannot say which options go with which model: each one's description does.
+fn model_options() -> Map<String, Value> {
     let mut known: BTreeMap<&str, Vec<(Spec, Vec<&str>)>> = BTreeMap::new();
     for model in ModelKind::ALL {
         for spec in specs(model) {
@@ -62,21 +71,9 @@ fn options() -> Map<String, Value> {
             }
         }
     }
-    let mut fields: Map<_, _> = known
-        .iter()
-        .map(|(name, alike)| ((*name).to_owned(), merged(alike)))
-        .collect();
-    let names: Vec<_> = names.into_iter().chain(["tripo3d"]).collect();
-    fields.insert(
-        "model".to_owned(),
-        json!({
-            "type": "string",
-            "enum": names,
-            "default": ModelKind::default().name(),
-            "description": "How a picture becomes a model; `tripo3d`, the old clients' name, is the default one.",
-        }),
-    );
-    fields
+    let fields = known.iter();
+    let fields = fields.map(|(name, alike)| ((*name).to_owned(), merged(alike)));
+    fields.collect()
 }
 
 /// Of `POST /plain`: as an upload, after the key.
@@ -110,79 +107,101 @@ pub(in crate::http) fn meshes(settings: &UploadSettings) -> Value {
         "GLB, OBJ, an archive of an OBJ with its parts, STL or PLY; the content tells which";
     let files = files(meshes, settings.max_files, settings.max_mesh_bytes);
     form(
+        Intake::Meshes,
         fields,
-        "file",
-        files,
+        &files,
         "application/octet-stream",
         "cube.stl",
     )
 }
 
+/// A form of an option each in `fields`, of what every form of this kind has, and of `files` under each of their names.
 fn form(
+    intake: Intake,
     mut fields: Map<String, Value>,
-    part: &str,
-    files: Value,
+    files: &Value,
     media_types: &str,
     name: &str,
 ) -> Value {
-    fields.insert(part.to_owned(), files);
-    fields.insert(
-        "format".to_owned(),
-        json!({
+    for field in FormField::of(intake) {
+        fields.insert(field.name().to_owned(), described(field));
+    }
+    let mut encoding = Map::new();
+    for part in intake.parts() {
+        fields.insert((*part).to_owned(), files.clone());
+        let disposition = format!("form-data; name=\"{part}\"; filename=\"{name}\"");
+        let told = json!({
+            "contentType": media_types,
+            "headers": {
+                "Content-Disposition": {
+                    "description": "A part of a file has the file's name.",
+                    "schema": {"type": "string"},
+                    "example": disposition,
+                },
+            },
+        });
+        encoding.insert((*part).to_owned(), told);
+    }
+    let mut schema = json!({
+        "type": "object",
+        "properties": fields,
+        "additionalProperties": false,
+    });
+    match intake.parts() {
+        [only] => schema["required"] = json!([only]),
+        several => {
+            let each = several.iter().map(|part| json!({"required": [part]}));
+            schema["anyOf"] = each.collect();
+        }
+    }
+    json!({"schema": schema, "encoding": encoding})
+}
+
+fn described(field: FormField) -> Value {
+    match field {
+        FormField::Model => {
+            let names: Vec<_> = ModelKind::ALL
+                .map(ModelKind::name)
+                .into_iter()
+                .chain(["tripo3d"])
+                .collect();
+            json!({
+                "type": "string",
+                "enum": names,
+                "default": ModelKind::default().name(),
+                "description": "How a picture becomes a model; `tripo3d`, the old clients' name, is the default one.",
+            })
+        }
+        FormField::Format => json!({
             "type": "array",
             "items": {"type": "string", "enum": Format::ALL.map(Format::extension)},
             "maxItems": MOST_FIELDS,
             "description": "Formats besides GLB, a part each.",
         }),
-    );
-    fields.insert(
-        "priority".to_owned(),
-        json!({
+        FormField::Priority => json!({
             "type": "string",
             "enum": ["normal", "high"],
             "default": "normal",
             "description": "`high` overtakes, and needs a key that may.",
         }),
-    );
-    fields.insert(
-        "label".to_owned(),
-        json!({
-            "type": "array",
-            "items": {"type": "string", "minLength": 1, "maxLength": MAX_LABEL},
-            "maxItems": MAX_LABELS,
-            "description": "Words of your own to find the job by, a part each.",
-        }),
-    );
-    fields.insert(
-        "reference".to_owned(),
-        json!({
+        // A list of one is no other form than a text, and what is left empty does not count: a text it is.
+        FormField::Label => json!({
             "type": "string",
-            "minLength": 1,
-            "maxLength": MAX_REFERENCE,
-            "description": "Your own name for the job.",
+            "maxLength": MAX_LABEL,
+            "description": format!("A word to find the job by; a part for each of several, {MAX_LABELS} at most."),
         }),
-    );
-    let disposition = format!("form-data; name=\"{part}\"; filename=\"{name}\"");
-    json!({
-        "schema": {
-            "type": "object",
-            "properties": fields,
-            "required": [part],
-            "additionalProperties": false,
-        },
-        "encoding": {
-            part: {
-                "contentType": media_types,
-                "headers": {
-                    "Content-Disposition": {
-                        "description": "A part of a file has the file's name.",
-                        "schema": {"type": "string"},
-                        "example": disposition,
-                    },
-                },
-            },
-        },
-    })
+        FormField::Labels => json!({
+            "type": "string",
+            "maxLength": field.longest(),
+            "contentMediaType": "application/json",
+            "description": "The same as one list of texts in JSON, such as `[\"shop\", \"sale\"]`.",
+        }),
+        FormField::Reference => json!({
+            "type": "string",
+            "maxLength": MAX_REFERENCE,
+            "description": "The client's own name for the job.",
+        }),
+    }
 }
 
 fn files(what: &str, most: usize, bytes: u64) -> Value {

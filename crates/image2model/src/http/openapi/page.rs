@@ -130,7 +130,9 @@ fn fields(page: &mut String, schema: &Value) {
         .iter()
         .filter_map(|of| schema[of].as_array())
     {
-        for (at, one) in variant.iter().enumerate() {
+        // What only says which members there must be has no members of its own.
+        let shown = variant.iter().filter(|one| !kind(one).is_empty());
+        for (at, one) in shown.enumerate() {
             let _ = write!(
                 page,
                 "<p>{}{}</p>",

@@ -28,6 +28,10 @@ use super::{Caller, ServiceError};
 const REFRESH: Duration = Duration::from_secs(10);
 /// Time that a register which cannot be read anew is gone by.
 const STALE: Duration = Duration::from_secs(30);
+/// Time until the next look after one that has failed.
+const AFTER_TROUBLE: Duration = Duration::from_secs(3);
+/// Time between two looks at whether what stays open still may: with the age that the register may have then, 30 s.
+pub const REVIEW: Duration = Duration::from_secs(10);
 /// Least time between two looks for a key that is not known.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
@@ -146,12 +150,16 @@ impl Keyring {
 
     /// Looks again and again until `shutdown`.
     pub async fn keep_up(self, shutdown: CancellationToken) {
-        let wait = || shutdown.run_until_cancelled(tokio::time::sleep(REFRESH));
         loop {
-            if let Err(error) = self.look().await {
-                tracing::warn!(%error, "the register of keys cannot be read");
-            }
-            if wait().await.is_none() {
+            let pause = match self.look().await {
+                Ok(()) => REFRESH,
+                Err(error) => {
+                    tracing::warn!(%error, "the register of keys cannot be read");
+                    AFTER_TROUBLE
+                }
+            };
+            let wait = shutdown.run_until_cancelled(tokio::time::sleep(pause));
+            if wait.await.is_none() {
                 break;
             }
         }
@@ -214,6 +222,24 @@ impl Keyring {
         Ok(owner.map(Caller::of))
     }
 
+    /// Whether a caller who was let in before still may, to be asked every [`REVIEW`] of what stays open. It goes by
+    /// what this process knows, so that ten thousand streams cost the store nothing; a register that could not be read
+    /// anew for too long opens nothing.
+    #[must_use]
+    pub fn still_opens(&self, caller: &Caller) -> bool {
+        let now = self.clock.now();
+        let register = fresh(&self.known(), STALE.saturating_sub(REVIEW));
+        if let Some(id) = &caller.key {
+            let is_good = |key: &Key| key.check(now).is_ok();
+            return self.configured.iter().any(|key| key.id == *id)
+                || register.is_some_and(|register| register.get(id).is_some_and(is_good));
+        }
+        register.is_some_and(|register| match caller.is_anyone {
+            true => self.configured.is_empty() && register.is_empty(),
+            false => self.has_good_key(&register, &caller.owner, now),
+        })
+    }
+
     /// A link stands for the keys of its owner and ends with the last of them.
     fn has_good_key(&self, register: &HashMap<KeyId, Key>, owner: &Owner, now: Timestamp) -> bool {
         let keys = self.configured.iter().chain(register.values());
@@ -234,15 +260,11 @@ impl Keyring {
 
     /// The register, which must not be older than [`STALE`].
     async fn register(&self) -> Result<Arc<HashMap<KeyId, Key>>, ServiceError> {
-        let fresh = |known: &Known| {
-            let read = known.read.filter(|read| read.elapsed() < STALE);
-            read.map(|_| known.register.clone())
-        };
-        if let Some(register) = fresh(&self.known()) {
+        if let Some(register) = fresh(&self.known(), STALE) {
             return Ok(register);
         }
         let _turn = self.looking.lock().await;
-        if let Some(register) = fresh(&self.known()) {
+        if let Some(register) = fresh(&self.known(), STALE) {
             return Ok(register);
         }
         self.look_in_turn().await?;
@@ -263,6 +285,12 @@ impl Keyring {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The register, where it was read less than `age` ago.
+fn fresh(known: &Known, age: Duration) -> Option<Arc<HashMap<KeyId, Key>>> {
+    let read = known.read.filter(|read| read.elapsed() < age);
+    read.map(|_| known.register.clone())
 }
 
 /// From the system's source of randomness.

@@ -243,3 +243,38 @@ async fn uses_are_noted_at_the_next_look_or_the_end_and_kept_while_the_store_is_
     house.ring.clone().keep_up(shutdown).await;
     assert_eq!(house.book.used(), Some(Timestamp(9)));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_stays_open_is_reviewed_by_what_is_known() {
+    let house = house();
+    let anyone = Caller::anyone("192.0.2.1".to_owned(), false);
+    assert!(!house.ring.still_opens(&anyone), "nothing is known yet");
+    house.ring.look().await.unwrap();
+    assert!(house.ring.still_opens(&anyone));
+
+    let token = house.make(1).await;
+    house.ring.look().await.unwrap();
+    let key = house.ring.find(&token).await.unwrap().unwrap();
+    let (holder, linked) = (Caller::with(&key), Caller::of(key.owner.clone()));
+    let opens = || [&anyone, &holder, &linked].map(|caller| house.ring.still_opens(caller));
+    assert_eq!(opens(), [false, true, true], "the first key closes it");
+    house.revoke(&token).await;
+    house.ring.look().await.unwrap();
+    assert_eq!(opens(), [false; 3]);
+
+    let other = house.make(2).await;
+    house.ring.look().await.unwrap();
+    let holder = Caller::with(&house.ring.find(&other).await.unwrap().unwrap());
+    assert!(house.ring.still_opens(&holder));
+    tokio::time::advance(STALE - REVIEW).await;
+    assert!(!house.ring.still_opens(&holder), "it is not known any more");
+
+    let settings = KeySettings {
+        user: "a-configured-key".to_owned(),
+        ..KeySettings::default()
+    };
+    let ring = House::new(&settings).ring;
+    let key = ring.find(&Token::given("a-configured-key")).await;
+    let holder = Caller::with(&key.unwrap().unwrap());
+    assert!(ring.still_opens(&holder), "it needs no store");
+}

@@ -1,15 +1,12 @@
 //! The keys, on connections of their own: the command line changes them beside a running server.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::task::spawn_blocking;
 
-use super::open::{FILE, connect};
+use super::open::connect;
 use crate::{
     access::{Key, KeyId, link::Secret},
     job::Timestamp,
@@ -19,12 +16,6 @@ use crate::{
 /// The file that has them.
 #[derive(Debug, Clone)]
 pub(super) struct KeyFile(PathBuf);
-
-/// The keys of the store under `data_dir`, which a server may have open.
-#[must_use]
-pub fn beside(data_dir: &Path) -> Arc<dyn Keys> {
-    Arc::new(KeyFile(data_dir.join(FILE)))
-}
 
 impl KeyFile {
     pub(super) fn new(file: &Path) -> Self {

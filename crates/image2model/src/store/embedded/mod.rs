@@ -2,7 +2,8 @@
 //! per transition, `synchronous=FULL`; readers on their own connections. Progress and presence live in memory.
 //!
 //! One serving process per data directory, kept by a file lock. Opening it takes back all leases: the lock
-//! proves that their holder is dead.
+//! proves that their holder is dead. The command line may make transitions beside that process: all that they
+//! go by is in the file, and workers find what they add when they look for themselves.
 //!
 //! A transition is a closure that the writer thread runs: it loads rows (`rows`, `tasks`), lets `job/` decide,
 //! and writes them back (`transitions`). Once the whole batch is durable, `live` tells the watchers and the
@@ -36,8 +37,7 @@ use crate::{
     store::{Store, StoreError},
 };
 
-pub use keys::beside;
-pub use open::{OpenError, is_home, is_served, lies_in, note_moved, open};
+pub use open::{OpenError, beside, is_home, is_served, lies_in, note_moved, open};
 
 /// All parts of an opened store. The fields are dropped in this order: the writer finishes what it was given,
 /// then the files are closed, and only then another process may have the directory.
@@ -48,7 +48,8 @@ struct Embedded {
     rates: Mutex<Tally>,
     live: Arc<Live>,
     clock: Arc<dyn Clock>,
-    _lock: File,
+    /// None beside the process that has it.
+    _lock: Option<File>,
 }
 
 impl From<Embedded> for Store {

@@ -1,6 +1,7 @@
 //! Lock, file format, and the state that a dead process left.
 
 use std::{
+    fmt::Display,
     fs::{self, File, TryLockError},
     path::Path,
     sync::{Arc, Mutex},
@@ -54,6 +55,25 @@ pub fn open(
     embedded(data_dir, clock, retry).map(Store::from)
 }
 
+/// The store under `data_dir` beside the process that has it open. Nothing is taken back, for its holders live; what
+/// it keeps in memory (rates, workers, news, progress) is not seen from here.
+///
+/// # Errors
+/// The store is of another version, or cannot be read.
+pub fn beside(
+    data_dir: &Path,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+) -> Result<Store, OpenError> {
+    let file = data_dir.join(FILE);
+    let connection = connect(&file).map_err(|error| unusable(data_dir, error))?;
+    let found = version(&connection, data_dir)?;
+    if found != FORMAT {
+        return Err(of_another_version(data_dir, found));
+    }
+    built(connection, &file, clock, retry, Arc::default(), None).map(Store::from)
+}
+
 /// Whether the jobs of such a store under `data_dir` are nowhere else: it is there, and was not copied away since it was
 /// last opened.
 #[must_use]
@@ -89,9 +109,7 @@ pub(super) fn embedded(
 ) -> Result<Embedded, OpenError> {
     let lock = lock(data_dir)?;
     let file = data_dir.join(FILE);
-    let unusable =
-        |error: StoreError| OpenError(format!("cannot use the store {}: {error}", file.display()));
-    let mut connection = connect(&file).map_err(|error| unusable(error.into()))?;
+    let mut connection = connect(&file).map_err(|error| unusable(data_dir, error))?;
     migrate(&mut connection, data_dir)?;
     // Whoever opens it may change it.
     if let Err(error) = fs::remove_file(data_dir.join(MOVED))
@@ -103,18 +121,37 @@ pub(super) fn embedded(
         )));
     }
     let live = Arc::new(Live::default());
-    take_back_leases(&mut connection, clock.as_ref(), &retry, &live).map_err(unusable)?;
+    take_back_leases(&mut connection, clock.as_ref(), &retry, &live)
+        .map_err(|error| unusable(data_dir, error))?;
+    built(connection, &file, clock, retry, live, Some(lock))
+}
+
+fn built(
+    connection: Connection,
+    file: &Path,
+    clock: Arc<dyn Clock>,
+    retry: RetryPolicy,
+    live: Arc<Live>,
+    lock: Option<File>,
+) -> Result<Embedded, OpenError> {
     let writer = Writer::start(connection, clock.clone(), retry, live.clone())
         .map_err(|error| OpenError(format!("cannot start the store's writer: {error}")))?;
     Ok(Embedded {
         writer,
-        readers: Readers::new(&file),
-        keys: KeyFile::new(&file),
+        readers: Readers::new(file),
+        keys: KeyFile::new(file),
         rates: Mutex::default(),
         live,
         clock,
         _lock: lock,
     })
+}
+
+fn unusable(data_dir: &Path, error: impl Display) -> OpenError {
+    OpenError(format!(
+        "cannot use the store in {}: {error}",
+        data_dir.display()
+    ))
 }
 
 fn lock(data_dir: &Path) -> Result<File, OpenError> {
@@ -164,23 +201,31 @@ pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
 }
 
 fn migrate(connection: &mut Connection, data_dir: &Path) -> Result<(), OpenError> {
-    let shown = data_dir.display();
-    let unusable = |error| OpenError(format!("cannot use the store in {shown}: {error}"));
-    let found: i64 = connection
-        .pragma_query_value(None, "user_version", |row| row.get(0))
-        .map_err(unusable)?;
-    match found {
+    let made = match version(connection, data_dir)? {
         FORMAT => Ok(()),
-        0 => {
-            make_tables(connection, &[include_str!("schema.sql"), KEYS, FAIR_USE]).map_err(unusable)
-        }
-        1 => make_tables(connection, &[KEYS, FAIR_USE]).map_err(unusable),
-        2 => make_tables(connection, &[FAIR_USE]).map_err(unusable),
-        newer => Err(OpenError(format!(
-            "the store in {shown} has format version {newer}, and this program knows versions up to {FORMAT}: \
-             use the newer program that wrote it"
-        ))),
-    }
+        0 => make_tables(connection, &[include_str!("schema.sql"), KEYS, FAIR_USE]),
+        1 => make_tables(connection, &[KEYS, FAIR_USE]),
+        2 => make_tables(connection, &[FAIR_USE]),
+        newer => return Err(of_another_version(data_dir, newer)),
+    };
+    made.map_err(|error| unusable(data_dir, error))
+}
+
+fn version(connection: &Connection, data_dir: &Path) -> Result<i64, OpenError> {
+    connection
+        .pragma_query_value(None, "user_version", |row| row.get(0))
+        .map_err(|error| unusable(data_dir, error))
+}
+
+fn of_another_version(data_dir: &Path, found: i64) -> OpenError {
+    let cure = match found > FORMAT {
+        true => "use the newer program that wrote it",
+        false => "the server that has it open is older than this program; restart it first",
+    };
+    OpenError(format!(
+        "the store in {} has format version {found}, and this program knows versions up to {FORMAT}: {cure}",
+        data_dir.display()
+    ))
 }
 
 fn make_tables(connection: &mut Connection, tables: &[&str]) -> rusqlite::Result<()> {

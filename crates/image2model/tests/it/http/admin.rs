@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use image2model::{access::Token, job::Queue};
+use image2model::{
+    access::Token,
+    job::{Queue, Timestamp},
+};
 use serde_json::{Value, json};
 
 use super::{Answer, Api, ROOM, assert_problem, request};
@@ -159,6 +162,8 @@ async fn a_clean_up_tells_what_goes_before_it_goes() {
         json!({"hours": -1}),
         json!({"hours": 87_601}),
         json!([1, 2]),
+        json!([]),
+        json!([24, true]),
     ] {
         let answer = api
             .ask(ADMIN, "POST", "/api/v1/admin/cleanup", Some(body))
@@ -180,10 +185,13 @@ async fn a_job_is_removed_whoevers_it_is_and_cancelled_first() {
     );
     assert_eq!(told["errors"], json!([]));
 
-    let mut form = super::form(&[super::picture("a.png", b"picture")]);
-    let key = format!("Bearer {USER}").parse().unwrap();
-    form.headers_mut().insert("authorization", key);
-    let waiting = api.send(form).await.json();
+    let form = |name: &str| {
+        let mut form = super::form(&[super::picture(name, b"picture")]);
+        let key = format!("Bearer {USER}").parse().unwrap();
+        form.headers_mut().insert("authorization", key);
+        form
+    };
+    let waiting = api.send(form("a.png")).await.json();
     let waiting = waiting["job_id"].as_str().unwrap();
     let path = format!("/admin/delete-job/{waiting}");
     let told = api.admin("DELETE", &path, None).await;
@@ -193,6 +201,20 @@ async fn a_job_is_removed_whoevers_it_is_and_cancelled_first() {
     );
     assert!(told["message"].is_string());
     assert_eq!(api.removals().await, 2);
+
+    let running = api.send(form("b.png")).await.json();
+    let running = running["job_id"].as_str().unwrap();
+    let lease = api.start(Queue::ModelGeneration).await.remove(0).lease;
+    let path = format!("/admin/delete-job/{running}");
+    let told = api.admin("DELETE", &path, None).await;
+    assert_eq!(told["files_removed"], 1, "nobody waits for what runs");
+    let path = format!("/api/v1/jobs/{running}");
+    assert_problem(&api.ask(USER, "GET", &path, None).await, 404);
+    assert_eq!(api.removals().await, 0, "something works on it");
+    api.complete(&lease).await;
+    let store = &api.service.store.jobs;
+    let removable = store.removable(Timestamp(1), 9).await.unwrap();
+    assert_eq!(removable, [running.parse().unwrap()]);
 
     let unknown = "00000000-0000-4000-8000-000000000000";
     let path = format!("/api/v1/admin/delete-job/{unknown}");

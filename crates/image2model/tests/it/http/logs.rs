@@ -184,6 +184,7 @@ async fn what_cannot_be_asked_for_is_named_with_its_bounds() {
             "analyze?log_type=secrets",
             "application, access, audit, errors",
         ),
+        ("GET", "analyze?log_type=", "log_type is"),
         ("GET", "summary/daily?date=yesterday", "a day as YYYY-MM-DD"),
         (
             "GET",

@@ -1,12 +1,15 @@
 //! The API's description is whole, and the server's own: `tests/it/api_description.rs` has it judged from outside.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
-use axum::http::StatusCode;
+use axum::http::{Request, StatusCode};
 use image2model::http;
 use serde_json::Value;
 
-use super::Api;
+use super::{Api, Part, picture, text};
 
 const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
@@ -61,6 +64,155 @@ fn members(name: &str, schema: &Value, silent: &mut Vec<String>) {
             members(name, one, silent);
         }
     }
+}
+
+#[tokio::test]
+async fn every_field_that_a_form_takes_is_described_and_no_other() {
+    let unlimited = |config: &mut image2model::config::Config| config.limits.per_minute = 0;
+    let api = Api::with(unlimited, super::ROOM);
+    let document = description(&api).await;
+    let described = |path: &str| -> BTreeMap<String, Value> {
+        let body = &document["paths"][path]["post"]["requestBody"];
+        let fields = &body["content"]["multipart/form-data"]["schema"]["properties"];
+        serde_json::from_value(fields.clone()).unwrap()
+    };
+    let paths = ["/api/v1/upload", "/plain", "/api/v1/models/convert"];
+    let all: BTreeMap<_, _> = paths.into_iter().flat_map(described).collect();
+    assert!(all.len() > 20, "{all:?}");
+    for path in paths {
+        let taken = described(path);
+        for (name, field) in &all {
+            let mut answers = Vec::new();
+            for model in ["inflate", "relief", "extrude"] {
+                let parts = filled(path, &taken, model, name, field);
+                let (mut head, body) = super::form_with(&parts, &[]).into_parts();
+                head.uri = path.parse().unwrap();
+                answers.push(api.send(Request::from_parts(head, body)).await);
+            }
+            let is_taken = answers.iter().any(|answer| answer.status == StatusCode::OK);
+            let said: Vec<_> = answers.iter().map(super::Answer::text).collect();
+            assert_eq!(
+                is_taken,
+                taken.contains_key(name),
+                "{path} {name}: {said:#?}"
+            );
+        }
+    }
+}
+
+/// A form for `path` that is right as far as its field `name` is.
+fn filled(
+    path: &str,
+    taken: &BTreeMap<String, Value>,
+    model: &str,
+    name: &str,
+    field: &Value,
+) -> Vec<Part> {
+    let mut parts = Vec::new();
+    if taken.contains_key("key") {
+        parts.push(text("key", ""));
+    }
+    if taken.contains_key("model") && name != "model" {
+        parts.push(text("model", model));
+    }
+    let mut file = picture("a.png", b"bytes");
+    let of_items = field["items"].get("enum").map(|known| known[0].clone());
+    let value = [&field["default"], &field["enum"][0], &field["minimum"]];
+    let value = value.into_iter().find(|value| !value.is_null()).cloned();
+    match (name, value.or(of_items)) {
+        ("file" | "files", _) => file.name = name.to_owned(),
+        ("key", _) if taken.contains_key("key") => {}
+        ("labels", _) => parts.push(text(name, r#"["shop"]"#)),
+        (_, Some(Value::String(value))) => parts.push(text(name, &value)),
+        (_, Some(value)) => parts.push(text(name, &value.to_string())),
+        (_, None) if field["type"] == "boolean" => parts.push(text(name, "true")),
+        (_, None) => parts.push(text(name, "shop")),
+    }
+    if name != "files" && path.ends_with("convert") {
+        file.name = "file".to_owned();
+    }
+    parts.push(file);
+    parts
+}
+
+/// What a client can send and get, one line of it each: a change of it is seen here before a client sees it.
+#[tokio::test]
+async fn what_is_asked_and_answered_changes_only_when_it_is_meant_to() {
+    let document = description(&Api::new()).await;
+    let mut told = String::new();
+    for (path, of) in document["paths"].as_object().unwrap() {
+        for (method, operation) in of.as_object().unwrap() {
+            let _ = writeln!(
+                told,
+                "{} {path} {}",
+                method.to_uppercase(),
+                operation["operationId"]
+            );
+            for parameter in operation["parameters"].as_array().unwrap() {
+                let (place, name) = (&parameter["in"], &parameter["name"]);
+                let _ = writeln!(told, "  {place} {name}{}", needed(&parameter["required"]));
+            }
+            for (kind, body) in operation["requestBody"]["content"]
+                .as_object()
+                .into_iter()
+                .flatten()
+            {
+                let needed = needed(&operation["requestBody"]["required"]);
+                let _ = writeln!(
+                    told,
+                    "  body {kind}{needed} {}",
+                    members_of(&body["schema"])
+                );
+            }
+            let mut refusals = String::new();
+            for (status, answer) in operation["responses"].as_object().unwrap() {
+                if answer["content"].get("application/problem+json").is_some() {
+                    let _ = write!(refusals, " {status}");
+                    continue;
+                }
+                let kinds = answer["content"].as_object().into_iter().flatten();
+                let kinds: Vec<_> = kinds
+                    .map(|(kind, content)| format!(" {kind} {}", members_of(&content["schema"])))
+                    .collect();
+                let _ = writeln!(told, "  {status}{}", kinds.concat());
+            }
+            let _ = writeln!(told, "  refusals{refusals}");
+        }
+    }
+    for (name, schema) in document["components"]["schemas"].as_object().unwrap() {
+        let _ = writeln!(told, "{name} {}", members_of(schema));
+    }
+    insta::assert_snapshot!(told.replace('"', ""));
+}
+
+fn needed(required: &Value) -> &'static str {
+    if required == true { "!" } else { "" }
+}
+
+/// The names of an object's members, those that are always there with a mark, or what else a schema is.
+fn members_of(schema: &Value) -> String {
+    if let Some(place) = schema["$ref"].as_str() {
+        return place.rsplit('/').next().unwrap().to_owned();
+    }
+    let required = schema["required"].as_array().cloned().unwrap_or_default();
+    let members = schema["properties"].as_object().into_iter().flatten();
+    let mut parts: Vec<_> = members
+        .map(|(name, _)| {
+            let always = required.iter().any(|one| one == name);
+            format!("{name}{}", if always { "!" } else { "" })
+        })
+        .collect();
+    for several in ["anyOf", "oneOf"] {
+        let variants = schema[several].as_array().into_iter().flatten();
+        parts.extend(variants.map(|one| format!("| {}", members_of(one))));
+    }
+    if parts.is_empty() {
+        return match schema["enum"].as_array() {
+            Some(words) => serde_json::to_string(words).unwrap(),
+            None => schema["type"].to_string(),
+        };
+    }
+    format!("{{{}}}", parts.join(" "))
 }
 
 #[tokio::test]

@@ -149,6 +149,8 @@ async fn pages_hold_every_job_of_the_wanted_kind_once() {
     let none = api.get("/api/v1/jobs?status=queued").await.json();
     assert_eq!(none, json!({"jobs": []}));
     assert_problem(&api.get("/api/v1/jobs?status=done").await, 422);
+    let with_ids = format!("/api/v1/jobs?ids={}&status=done", JobId::random());
+    assert_problem(&api.get(&with_ids).await, 422);
 }
 
 #[tokio::test]
@@ -293,6 +295,21 @@ async fn a_retry_is_a_new_job_of_what_has_failed() {
     assert_eq!(copy.job(), Some(id), "every job owns its files");
     let bytes = api.service.artifacts.get(&copy).await.unwrap();
     assert_eq!(&bytes[..], b"bytes");
+}
+
+#[tokio::test]
+async fn the_key_of_a_removed_retry_makes_no_other() {
+    let api = Api::new();
+    let old = mixed(&api, &["a.png"], &[]).await;
+    let new = api.retry(old, Some("again")).await.json();
+    let path = format!("/api/v1/jobs/{}", new["job_id"].as_str().unwrap());
+    assert_eq!(api.delete(&path).await.status, 204);
+    assert_problem(&api.retry(old, Some("again")).await, 410);
+    let removal = api.start(Queue::Maintenance).await.remove(0).lease;
+    api.service.store.jobs.removed(&removal).await.unwrap();
+    let files = api.files_on_disk();
+    assert_problem(&api.retry(old, Some("again")).await, 410);
+    assert_eq!(api.files_on_disk(), files, "what was copied is gone");
 }
 
 #[tokio::test]

@@ -3,7 +3,8 @@ use std::time::Duration;
 use axum::{body::Body, body::BodyDataStream, http::StatusCode};
 use futures::StreamExt;
 use image2model::{
-    job::{JobId, Queue, transition::Retry},
+    access::{Key, Scope, Token},
+    job::{JobId, Owner, Queue, transition::Retry},
     store::Progress,
 };
 use proptest::prelude::{Strategy, any};
@@ -37,10 +38,15 @@ struct Reader {
 
 impl Reader {
     async fn open(api: &Api, job: JobId, query: &str, last: Option<&str>) -> Self {
+        let last = last.map(|last| ("last-event-id", last));
+        Self::with(api, job, query, last).await
+    }
+
+    async fn with(api: &Api, job: JobId, query: &str, header: Option<(&str, &str)>) -> Self {
         let path = format!("/api/v1/status/tasks/{job}/stream{query}");
         let mut request = request("GET", &path);
-        if let Some(last) = last {
-            request = request.header("last-event-id", last);
+        if let Some((name, value)) = header {
+            request = request.header(name, value);
         }
         let request = request.body(Body::empty()).unwrap();
         let response = api.router.clone().oneshot(request).await.unwrap();
@@ -406,6 +412,38 @@ async fn a_quiet_stream_beats_every_fifteen_seconds_and_ends_at_its_time() {
         ]
     );
     assert!(opened.elapsed().as_secs() >= 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_within_half_a_minute_of_its_key() {
+    let api = Api::new();
+    let job = api.job(&["a.png"]).await;
+    let [gone, good] = [1, 2].map(|seed| Token::from_bytes(&[seed; 32]));
+    let keys = &api.service.store.keys;
+    for token in [&gone, &good] {
+        let mut key = Key::of(token, Scope::User, api.service.now());
+        key.owner = Owner::open();
+        keys.add_key(key).await.unwrap();
+    }
+    api.service.keyring.look().await.unwrap();
+    let open = async |token: &Token| {
+        let bearer = format!("Bearer {}", token.reveal());
+        Reader::with(&api, job, "", Some(("authorization", &bearer))).await
+    };
+    let (mut ended, mut beside) = (open(&gone).await, open(&good).await);
+    assert_eq!(ended.next().await.unwrap().name, "task_queued");
+    keys.revoke_key(&gone.id(), api.service.now())
+        .await
+        .unwrap();
+    let revoked = tokio::time::Instant::now();
+    let rest = ended.rest().await;
+    assert_eq!(rest.last().unwrap().name, "stream_error", "{rest:?}");
+    let after = revoked.elapsed();
+    assert!(after <= Duration::from_secs(30), "{after:?}");
+    assert_eq!(beside.next().await.unwrap().name, "task_queued");
+    for _ in 0..3 {
+        assert_eq!(beside.next().await.unwrap().name, "heartbeat");
+    }
 }
 
 #[tokio::test]
