@@ -31,7 +31,7 @@ use self::{
     client::{Load, Request},
     process::Process,
     s3::S3Server,
-    table::{Figures, Table},
+    table::Table,
 };
 
 const ROUNDS: usize = 5;

@@ -7,12 +7,13 @@
 //! maintenance, which lists everything here and asks the store.
 //!
 //! Files lie in a folder or in a bucket, and a reader never sees half a file in either. In a folder, a write goes to
-//! a staging file beside its key, is fsynced and only then linked to the key; a failed or killed write leaves at most
-//! a staging file for [`Artifacts::tidy`]. In a bucket, a file is there once its `PUT` or the last word of its
+//! a staging file beside its key, which is linked to the key once it is whole and answered once it is durable; a failed
+//! or killed write leaves at most a staging file for [`Artifacts::tidy`]. In a bucket, a file is there once its `PUT` or the last word of its
 //! multipart upload is answered; the parts of a killed writer go by a rule of the bucket.
 
 mod bucket;
 mod copying;
+mod folder;
 mod place;
 mod staging;
 mod upload;
@@ -35,6 +36,7 @@ use uuid::Uuid;
 
 use crate::job::{ItemId, JobId};
 
+use folder::Staged;
 use place::Place;
 pub use upload::Upload;
 
@@ -138,9 +140,6 @@ pub struct Artifacts {
     part: usize,
 }
 
-/// What a streamed write hands on at once to a file system, in bytes.
-const LOCAL_PART: usize = 1024 * 1024;
-
 impl Artifacts {
     /// Opens what `address` names, `artifacts.url`: a folder, a bucket, or the folder `own` when it is empty. A bucket
     /// is tried with a small file.
@@ -190,7 +189,7 @@ impl Artifacts {
         Ok(Self {
             store: Arc::new(store),
             folder: Some(dir.to_owned()),
-            part: LOCAL_PART,
+            part: upload::PIECE,
         })
     }
 
@@ -206,37 +205,37 @@ impl Artifacts {
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn put(&self, key: &ArtifactKey, bytes: Bytes) -> Result<(), ArtifactError> {
-        let (location, payload) = (key.location()?, PutPayload::from(bytes));
-        let mut again = 2;
-        loop {
-            let put = self
-                .store
-                .put_opts(&location, payload.clone(), PutMode::Create.into())
-                .await;
-            match put {
-                Ok(_) => return Ok(()),
-                // What still lies beside the key belongs to others that write it.
-                Err(error @ object_store::Error::AlreadyExists { .. }) => return Err(error.into()),
-                // A neighbour's deletion may prune the folder that this write has just made.
-                Err(error) if again > 0 && caused_by(&error, io::ErrorKind::NotFound) => again -= 1,
-                Err(error) => {
-                    self.discard(key).await;
-                    return Err(error.into());
-                }
-            }
+        let Some(root) = self.folder.clone() else {
+            return self.put_whole(key, bytes.into()).await;
+        };
+        let path = root.join(key.as_str());
+        let put = blocking(move || {
+            let mut file = Staged::begin(&root, &path)?;
+            file.write(&bytes)?;
+            file.finish()
+        });
+        let put = put.await;
+        // What lies beside a key that is there belongs to others that write it.
+        if put.is_err() && !matches!(put, Err(ArtifactError::Exists)) {
+            self.discard(key).await;
         }
+        put
+    }
+
+    /// Into a bucket, in one request.
+    async fn put_whole(&self, key: &ArtifactKey, bytes: PutPayload) -> Result<(), ArtifactError> {
+        let new = PutMode::Create.into();
+        self.store.put_opts(&key.location()?, bytes, new).await?;
+        Ok(())
     }
 
     /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. [`Upload::abort`] throws away
     /// what was written. So does dropping it in a folder; in a bucket that leaves its parts to the bucket's rule.
     ///
     /// # Errors
-    /// [`ArtifactError::Exists`], [`ArtifactError::Unavailable`].
+    /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`].
     pub async fn upload(&self, key: &ArtifactKey) -> Result<Upload, ArtifactError> {
-        if self.exists(key).await? {
-            return Err(ArtifactError::Exists);
-        }
-        Ok(Upload::new(self.clone(), key.clone()))
+        Upload::begin(self.clone(), key.clone()).await
     }
 
     /// Whether there is a whole file under that key.
@@ -358,7 +357,9 @@ const FULL: [io::ErrorKind; 3] = [
 ];
 
 fn of_io(error: &io::Error) -> ArtifactError {
-    if FULL.contains(&error.kind()) {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        ArtifactError::Exists
+    } else if FULL.contains(&error.kind()) {
         ArtifactError::Full
     } else {
         ArtifactError::Unavailable(error.to_string())
