@@ -77,7 +77,10 @@ fn json(body: Bytes) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "application/json")], body)
 }
 
-async fn upload(State(place): State<Place>, form: Multipart) -> Result<impl IntoResponse, StatusCode> {
+async fn upload(
+    State(place): State<Place>,
+    form: Multipart,
+) -> Result<impl IntoResponse, StatusCode> {
     let broken = |error: anyhow::Error| {
         say(&format!("broken: {error:#}"));
         StatusCode::INTERNAL_SERVER_ERROR

@@ -170,7 +170,10 @@ async fn stop_work(server: &Process) -> Result<()> {
     server.stop_children()?;
     let accepted = client::once(server.port, &Request::upload(PICTURE)).await?;
     let status = Request::get(&format!("/api/v1/status/{}", job_of(&accepted)?));
-    while !client::once(server.port, &status).await?.contains("processing") {
+    while !client::once(server.port, &status)
+        .await?
+        .contains("processing")
+    {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     Ok(())
@@ -180,7 +183,9 @@ async fn stop_work(server: &Process) -> Result<()> {
 fn job_of(accepted: &str) -> Result<String> {
     let accepted: Value = serde_json::from_str(accepted)?;
     let job = accepted["job_id"].as_str();
-    Ok(job.context("an upload was answered without a job")?.to_owned())
+    Ok(job
+        .context("an upload was answered without a job")?
+        .to_owned())
 }
 
 #[expect(clippy::print_stdout, reason = "a bench reports on standard output")]

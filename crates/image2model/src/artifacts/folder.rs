@@ -37,7 +37,9 @@ impl Staged {
         let mut tries = 1;
         loop {
             match Self::try_begin(root, path) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => tries += 1,
+                Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {
+                    tries += 1
+                }
                 begun => return begun,
             }
         }
@@ -89,7 +91,9 @@ impl Staged {
         let file = self.file.take().ok_or(io::ErrorKind::BrokenPipe)?;
         fs::remove_file(&self.beside)?;
         file.sync_all()?;
-        self.touched.iter().try_for_each(|folder| sync_folder(folder))
+        self.touched
+            .iter()
+            .try_for_each(|folder| sync_folder(folder))
     }
 }
 
@@ -125,4 +129,39 @@ fn sync_folder(folder: &Path) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_folder_with_a_new_entry_is_synced() {
+        let dir = tempfile::tempdir().unwrap();
+        let (root, own) = (dir.path(), dir.path().join("uploads/job"));
+        let first = Staged::begin(root, &own.join("1")).unwrap();
+        let new = [own.clone(), dir.path().join("uploads"), root.to_owned()];
+        assert_eq!(first.touched, new);
+        let second = Staged::begin(root, &own.join("2")).unwrap();
+        assert_eq!(second.touched, [own]);
+    }
+
+    #[test]
+    fn only_a_finished_file_stays_and_the_first_that_finishes_has_the_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("uploads/1");
+        let [mut first, mut second, third] =
+            [(); 3].map(|()| Staged::begin(dir.path(), &path).unwrap());
+        first.write(b"first").unwrap();
+        second.write(b"second").unwrap();
+        drop(third);
+        assert!(!path.exists(), "it is seen before it is finished");
+        second.finish().unwrap();
+        let late = first.finish().unwrap_err();
+        assert_eq!(late.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"second");
+        assert_eq!(fs::read_dir(path.parent().unwrap()).unwrap().count(), 1);
+        let again = Staged::begin(dir.path(), &path).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+    }
 }

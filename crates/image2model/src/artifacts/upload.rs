@@ -32,7 +32,10 @@ enum Target {
 impl Upload {
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`].
-    pub(super) async fn begin(artifacts: Artifacts, key: ArtifactKey) -> Result<Self, ArtifactError> {
+    pub(super) async fn begin(
+        artifacts: Artifacts,
+        key: ArtifactKey,
+    ) -> Result<Self, ArtifactError> {
         let target = match artifacts.folder.clone() {
             Some(root) => {
                 let path = root.join(key.as_str());
@@ -103,13 +106,11 @@ impl Upload {
     async fn hand_on(&mut self) -> Result<(), ArtifactError> {
         if let Target::Folder(staged) = &mut self.target {
             let mut file = staged.take().ok_or_else(lost)?;
-            let mut piece = mem::take(&mut self.last);
-            let written = blocking(move || file.write(&piece).map(|()| (file, piece)));
-            let (file, piece_again) = written.await?;
-            piece = piece_again;
+            let piece = mem::take(&mut self.last);
+            let written = blocking(move || file.write(&piece).map(|()| (file, piece))).await?;
+            let (file, mut piece) = written;
             piece.clear();
-            *staged = Some(file);
-            self.last = piece;
+            (*staged, self.last) = (Some(file), piece);
             return Ok(());
         }
         self.full.push(mem::take(&mut self.last).freeze());

@@ -48,7 +48,13 @@ pub(super) async fn check(
     let key = caller.key.clone();
     parts.extensions.insert(caller.clone());
     // Only who has passed so far is counted.
-    let response = limits::hold(&service, access, caller, Request::from_parts(parts, body), next);
+    let response = limits::hold(
+        &service,
+        access,
+        caller,
+        Request::from_parts(parts, body),
+        next,
+    );
     let response = response.await;
     if let Some((method, path)) = act {
         let status = response.status().as_u16();

@@ -282,7 +282,9 @@ impl Asked {
         Self {
             uri: request.uri().clone(),
             method: request.method().clone(),
-            accepted: accepted.map(|kind| (header::ACCEPT, kind.clone())).collect(),
+            accepted: accepted
+                .map(|kind| (header::ACCEPT, kind.clone()))
+                .collect(),
         }
     }
 

@@ -66,7 +66,8 @@ mod tests {
     use crate::{job::transition, store::conformance::new_job};
 
     fn change() -> Change {
-        let (job, _) = transition::create(new_job("127.0.0.1", 1), crate::job::Timestamp(1)).unwrap();
+        let (job, _) =
+            transition::create(new_job("127.0.0.1", 1), crate::job::Timestamp(1)).unwrap();
         (job.id, Some(Arc::new(job)))
     }
 
