@@ -7,7 +7,7 @@ use super::{ArtifactError, ArtifactKey, Artifacts, blocking, folder::Staged};
 
 /// Bytes that are gathered in one piece, and that go to a folder's file at once: enough that a write is worth the way
 /// to a thread that may block, and little beside what a connection holds.
-pub(super) const PIECE: usize = 128 * 1024;
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// A file being written.
 pub struct Upload {
@@ -76,7 +76,8 @@ impl Upload {
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn finish(mut self) -> Result<(), ArtifactError> {
         let finished = self.end().await;
-        if finished.is_err() {
+        // What lies beside a key that is there belongs to others that write it.
+        if finished.is_err() && !matches!(finished, Err(ArtifactError::Exists)) {
             self.give_up().await;
         }
         finished
