@@ -1,8 +1,7 @@
 //! Files on their way into a folder.
 //!
-//! A file is written beside its key, then linked to the key, and then it is synced with all folders that have a new
-//! entry: a file system with a journal has all of that in one commit. Nothing is answered before that, so what a cut
-//! of power leaves under a key, whole or not, is named by no record. All of it blocks.
+//! A file is written beside its key and synced, then linked to the key, and then the folders with a new entry are synced:
+//! each sync is a wait for the disk, so there is none that this does not need. All of it blocks.
 
 use std::{
     fs::{self, File},
@@ -78,19 +77,21 @@ impl Staged {
     /// # Errors
     /// There is a file at its key, or the file system refuses.
     pub(super) fn finish(mut self) -> io::Result<()> {
+        let file = self.file.as_mut().ok_or(io::ErrorKind::BrokenPipe)?;
+        file.sync_all()?;
         fs::hard_link(&self.beside, &self.path)?;
-        let synced = self.sync();
-        if synced.is_err() {
+        let settled = self.settle();
+        if settled.is_err() {
             // It is not known to be durable, so it is not there.
             let _ = fs::remove_file(&self.path);
         }
-        synced
+        settled
     }
 
-    fn sync(&mut self) -> io::Result<()> {
-        let file = self.file.take().ok_or(io::ErrorKind::BrokenPipe)?;
+    /// Ends the first name, and has the second outlast a cut of power.
+    fn settle(&mut self) -> io::Result<()> {
         fs::remove_file(&self.beside)?;
-        file.sync_all()?;
+        self.file = None;
         self.touched
             .iter()
             .try_for_each(|folder| sync_folder(folder))
@@ -120,6 +121,12 @@ fn with_folders(root: &Path, path: &Path) -> io::Result<Vec<PathBuf>> {
         fs::create_dir_all(own)?;
     }
     Ok(touched)
+}
+
+/// Removes the folders of `path` up to `root` that are empty.
+pub(super) fn prune(root: &Path, path: &Path) {
+    let is_pruned = |folder: &&Path| *folder != root && fs::remove_dir(folder).is_ok();
+    for _ in path.ancestors().skip(1).take_while(is_pruned) {}
 }
 
 /// Elsewhere a folder cannot be opened to be synced.

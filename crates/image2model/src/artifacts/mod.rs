@@ -7,8 +7,8 @@
 //! maintenance, which lists everything here and asks the store.
 //!
 //! Files lie in a folder or in a bucket, and a reader never sees half a file in either. In a folder, a write goes to
-//! a staging file beside its key, which is linked to the key once it is whole and answered once it is durable; a failed
-//! or killed write leaves at most a staging file for [`Artifacts::tidy`]. In a bucket, a file is there once its `PUT` or the last word of its
+//! a staging file beside its key, is fsynced and only then linked to the key; a killed write leaves at most a staging
+//! file for [`Artifacts::tidy`]. In a bucket, a file is there once its `PUT` or the last word of its
 //! multipart upload is answered; the parts of a killed writer go by a rule of the bucket.
 
 mod bucket;
@@ -43,15 +43,17 @@ pub use upload::Upload;
 /// Below which exports lie.
 const EXPORTS: &str = "exports";
 
-/// Where a file lies: `uploads/<job>/<nonce>/<n>`, `jobs/<job>/<n>/<attempt>/<name>` or `exports/<id>/<name>`.
+/// Where a file lies: `uploads/<job>.<nonce>.<n>`, `jobs/<job>/<n>/<attempt>/<name>` or `exports/<id>/<name>`. Records of
+/// older versions name uploads as `uploads/<job>/<nonce>/<n>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArtifactKey(String);
 
 impl ArtifactKey {
-    /// The `number`th upload of a job; `nonce` keeps two submissions of one idempotency key apart.
+    /// The `number`th upload of a job; `nonce` keeps two submissions of one idempotency key apart. All lie in one folder,
+    /// since each folder that is new would have to be synced as well.
     #[must_use]
     pub fn upload(job: JobId, nonce: &str, number: u8) -> Self {
-        Self(format!("uploads/{job}/{nonce}/{number}"))
+        Self(format!("uploads/{job}.{nonce}.{number}"))
     }
 
     /// A file that one attempt at an item made; `attempt` is the lease's token.
@@ -86,7 +88,7 @@ impl ArtifactKey {
     pub fn job(&self) -> Option<JobId> {
         let mut parts = self.0.split('/');
         let root = parts.next()?;
-        let job = parts.next()?.parse().ok()?;
+        let job = parts.next()?.split('.').next()?.parse().ok()?;
         matches!(root, "uploads" | "jobs").then_some(job)
     }
 
@@ -215,9 +217,8 @@ impl Artifacts {
             file.finish()
         });
         let put = put.await;
-        // What lies beside a key that is there belongs to others that write it.
-        if put.is_err() && !matches!(put, Err(ArtifactError::Exists)) {
-            self.discard(key).await;
+        if put.is_err() {
+            self.prune(key).await;
         }
         put
     }
@@ -316,16 +317,18 @@ impl Artifacts {
         }
     }
 
-    /// Clears what a failed write of `key` left beside it, as far as that goes: `tidy` is the second chance.
-    async fn discard(&self, key: &ArtifactKey) {
+    /// Clears the folders that a failed write of `key` left empty, as far as that goes: `tidy` is the second chance.
+    async fn prune(&self, key: &ArtifactKey) {
         let Some(root) = self.folder.clone() else {
             return;
         };
         let path = root.join(key.as_str());
-        let cleared = blocking(move || staging::discard(&root, &path)).await;
-        if let Err(error) = cleared {
-            tracing::warn!(%key, %error, "a failed write left its staging file");
-        }
+        // None of it can fail, but for a thread that is not there.
+        let _ = blocking(move || {
+            folder::prune(&root, &path);
+            Ok(())
+        })
+        .await;
     }
 }
 

@@ -76,8 +76,7 @@ impl Upload {
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn finish(mut self) -> Result<(), ArtifactError> {
         let finished = self.end().await;
-        // What lies beside a key that is there belongs to others that write it.
-        if finished.is_err() && !matches!(finished, Err(ArtifactError::Exists)) {
+        if finished.is_err() {
             self.give_up().await;
         }
         finished
@@ -163,12 +162,12 @@ impl Upload {
         Ok(())
     }
 
-    /// Clears what a failed write has left. On a disk that is what lies beside the key; of a bucket it is asked.
+    /// Clears what a failed write has left, of which a bucket is asked.
     async fn give_up(&mut self) {
         match &mut self.target {
             Target::Folder(staged) => {
                 drop(staged.take());
-                self.artifacts.discard(&self.key).await;
+                self.artifacts.prune(&self.key).await;
             }
             Target::Bucket(parts) => {
                 if let Some(mut parts) = parts.take()
