@@ -1,6 +1,6 @@
 # make run    build, turn samples/ into models, then serve the page (PHOTO=path, SERVE=0, LISTEN=host:port)
 # make test   every test, after installing what the tests need
-# make bench  what it costs: engine, queue (beside Celery and BullMQ), fidelity
+# make bench  what it costs: engine, queue (beside Celery and BullMQ), HTTP (beside a bare server), fidelity
 # make soak   the long versions of the tests
 # make chaos  ten thousand jobs while servers, workers, schedulers and Redis primaries are killed
 # make hostile  every picture that other decoders are tested with, sent to a server (over a thousand)

@@ -7,12 +7,13 @@
 //! maintenance, which lists everything here and asks the store.
 //!
 //! Files lie in a folder or in a bucket, and a reader never sees half a file in either. In a folder, a write goes to
-//! a staging file beside its key, is fsynced and only then linked to the key; a failed or killed write leaves at most
-//! a staging file for [`Artifacts::tidy`]. In a bucket, a file is there once its `PUT` or the last word of its
+//! a staging file beside its key, is fsynced and only then linked to the key; a killed write leaves at most a staging
+//! file for [`Artifacts::tidy`]. In a bucket, a file is there once its `PUT` or the last word of its
 //! multipart upload is answered; the parts of a killed writer go by a rule of the bucket.
 
 mod bucket;
 mod copying;
+mod folder;
 mod place;
 mod staging;
 mod upload;
@@ -35,21 +36,24 @@ use uuid::Uuid;
 
 use crate::job::{ItemId, JobId};
 
+use folder::Staged;
 use place::Place;
 pub use upload::Upload;
 
 /// Below which exports lie.
 const EXPORTS: &str = "exports";
 
-/// Where a file lies: `uploads/<job>/<nonce>/<n>`, `jobs/<job>/<n>/<attempt>/<name>` or `exports/<id>/<name>`.
+/// Where a file lies: `uploads/<job>.<nonce>.<n>`, `jobs/<job>/<n>/<attempt>/<name>` or `exports/<id>/<name>`. Records of
+/// older versions name uploads as `uploads/<job>/<nonce>/<n>`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ArtifactKey(String);
 
 impl ArtifactKey {
-    /// The `number`th upload of a job; `nonce` keeps two submissions of one idempotency key apart.
+    /// The `number`th upload of a job; `nonce` keeps two submissions of one idempotency key apart. All lie in one folder,
+    /// since each folder that is new would have to be synced as well.
     #[must_use]
     pub fn upload(job: JobId, nonce: &str, number: u8) -> Self {
-        Self(format!("uploads/{job}/{nonce}/{number}"))
+        Self(format!("uploads/{job}.{nonce}.{number}"))
     }
 
     /// A file that one attempt at an item made; `attempt` is the lease's token.
@@ -84,7 +88,7 @@ impl ArtifactKey {
     pub fn job(&self) -> Option<JobId> {
         let mut parts = self.0.split('/');
         let root = parts.next()?;
-        let job = parts.next()?.parse().ok()?;
+        let job = parts.next()?.split('.').next()?.parse().ok()?;
         matches!(root, "uploads" | "jobs").then_some(job)
     }
 
@@ -138,9 +142,6 @@ pub struct Artifacts {
     part: usize,
 }
 
-/// What a streamed write hands on at once to a file system, in bytes.
-const LOCAL_PART: usize = 1024 * 1024;
-
 impl Artifacts {
     /// Opens what `address` names, `artifacts.url`: a folder, a bucket, or the folder `own` when it is empty. A bucket
     /// is tried with a small file.
@@ -190,7 +191,7 @@ impl Artifacts {
         Ok(Self {
             store: Arc::new(store),
             folder: Some(dir.to_owned()),
-            part: LOCAL_PART,
+            part: upload::PIECE,
         })
     }
 
@@ -206,37 +207,36 @@ impl Artifacts {
     /// # Errors
     /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn put(&self, key: &ArtifactKey, bytes: Bytes) -> Result<(), ArtifactError> {
-        let (location, payload) = (key.location()?, PutPayload::from(bytes));
-        let mut again = 2;
-        loop {
-            let put = self
-                .store
-                .put_opts(&location, payload.clone(), PutMode::Create.into())
-                .await;
-            match put {
-                Ok(_) => return Ok(()),
-                // What still lies beside the key belongs to others that write it.
-                Err(error @ object_store::Error::AlreadyExists { .. }) => return Err(error.into()),
-                // A neighbour's deletion may prune the folder that this write has just made.
-                Err(error) if again > 0 && caused_by(&error, io::ErrorKind::NotFound) => again -= 1,
-                Err(error) => {
-                    self.discard(key).await;
-                    return Err(error.into());
-                }
-            }
+        let Some(root) = self.folder.clone() else {
+            return self.put_whole(key, bytes.into()).await;
+        };
+        let path = root.join(key.as_str());
+        let put = blocking(move || {
+            let mut file = Staged::begin(&root, &path)?;
+            file.write(&bytes)?;
+            file.finish()
+        });
+        let put = put.await;
+        if put.is_err() {
+            self.prune(key).await;
         }
+        put
+    }
+
+    /// Into a bucket, in one request.
+    async fn put_whole(&self, key: &ArtifactKey, bytes: PutPayload) -> Result<(), ArtifactError> {
+        let new = PutMode::Create.into();
+        self.store.put_opts(&key.location()?, bytes, new).await?;
+        Ok(())
     }
 
     /// Begins a streamed write; nothing exists under the key until [`Upload::finish`]. [`Upload::abort`] throws away
     /// what was written. So does dropping it in a folder; in a bucket that leaves its parts to the bucket's rule.
     ///
     /// # Errors
-    /// [`ArtifactError::Exists`], [`ArtifactError::Unavailable`].
+    /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`].
     pub async fn upload(&self, key: &ArtifactKey) -> Result<Upload, ArtifactError> {
-        if self.exists(key).await? {
-            return Err(ArtifactError::Exists);
-        }
-        Ok(Upload::new(self.clone(), key.clone()))
+        Upload::begin(self.clone(), key.clone()).await
     }
 
     /// Whether there is a whole file under that key.
@@ -317,16 +317,18 @@ impl Artifacts {
         }
     }
 
-    /// Clears what a failed write of `key` left beside it, as far as that goes: `tidy` is the second chance.
-    async fn discard(&self, key: &ArtifactKey) {
+    /// Clears the folders that a failed write of `key` left empty, as far as that goes: `tidy` is the second chance.
+    async fn prune(&self, key: &ArtifactKey) {
         let Some(root) = self.folder.clone() else {
             return;
         };
         let path = root.join(key.as_str());
-        let cleared = blocking(move || staging::discard(&root, &path)).await;
-        if let Err(error) = cleared {
-            tracing::warn!(%key, %error, "a failed write left its staging file");
-        }
+        // None of it can fail, but for a thread that is not there.
+        let _ = blocking(move || {
+            folder::prune(&root, &path);
+            Ok(())
+        })
+        .await;
     }
 }
 
@@ -359,7 +361,9 @@ const FULL: [io::ErrorKind; 3] = [
 
 /// For files of ours beside the artifacts, too.
 pub(crate) fn of_io(error: &io::Error) -> ArtifactError {
-    if FULL.contains(&error.kind()) {
+    if error.kind() == io::ErrorKind::AlreadyExists {
+        ArtifactError::Exists
+    } else if FULL.contains(&error.kind()) {
         ArtifactError::Full
     } else {
         ArtifactError::Unavailable(error.to_string())

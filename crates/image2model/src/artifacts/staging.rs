@@ -1,6 +1,6 @@
-//! What interrupted writes leave on a file system: `<key>#<n>` beside the key, and folders without files.
+//! What killed writes leave on a file system: `<key>#<n>` beside the key, and folders without files.
 //!
-//! `object_store` names its staging files so and hides them from its own listing, so they are cleared here.
+//! `object_store` hides files that are named so from its listing, so they are cleared here.
 
 use std::{
     fs, io,
@@ -41,30 +41,6 @@ fn tidy_folder(folder: &Path, before: SystemTime, removed: &mut usize) -> io::Re
             *removed += 1;
         }
     }
-    Ok(())
-}
-
-/// Removes the staging files of the one key at `path`, and the folders up to `root` that are empty then.
-pub(super) fn discard(root: &Path, path: &Path) -> io::Result<()> {
-    let (Some(folder), Some(name)) = (path.parent(), path.file_name()) else {
-        return Ok(());
-    };
-    let staged = format!("{}#", name.to_string_lossy());
-    let entries = match fs::read_dir(folder) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        entries => entries?,
-    };
-    for entry in entries {
-        let path = entry?.path();
-        let ours = path
-            .file_name()
-            .is_some_and(|name| name.to_string_lossy().starts_with(&staged));
-        if ours && is_staging(&path) {
-            fs::remove_file(&path)?;
-        }
-    }
-    let empty = |folder: &&Path| *folder != root && fs::remove_dir(folder).is_ok();
-    for _ in folder.ancestors().take_while(empty) {}
     Ok(())
 }
 

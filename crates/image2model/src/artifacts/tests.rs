@@ -391,6 +391,9 @@ fn only_keys_of_jobs_lead_to_a_job() {
         ArtifactKey::produced(job.item(3), "t", "a.glb").job(),
         Some(job)
     );
+    assert_eq!(ArtifactKey::upload(job, "nonce", 1).job(), Some(job));
+    let of_old = format!("uploads/{job}/nonce/1");
+    assert_eq!(ArtifactKey::recorded(&of_old).job(), Some(job));
     for other in ["", "uploads", "other/place", "jobs/not-an-id/1"] {
         assert_eq!(ArtifactKey::recorded(other).job(), None, "{other}");
     }

@@ -3,26 +3,54 @@ use std::{fmt, mem};
 use bytes::{Bytes, BytesMut};
 use object_store::{MultipartUpload, ObjectStoreExt};
 
-use super::{ArtifactError, ArtifactKey, Artifacts};
+use super::{ArtifactError, ArtifactKey, Artifacts, blocking, folder::Staged};
+
+/// Bytes that are gathered in one piece, and that go to a folder's file at once: enough that a write is worth the way
+/// to a thread that may block, and little beside what a connection holds.
+pub(super) const PIECE: usize = 64 * 1024;
 
 /// A file being written.
 pub struct Upload {
     artifacts: Artifacts,
     key: ArtifactKey,
-    /// Bytes that are not handed on yet: less than a part, so that a file smaller than one is written in one piece.
-    /// They are copied, since each small chunk would hold on to the whole buffer that it was read into.
-    gathered: BytesMut,
-    parts: Option<Box<dyn MultipartUpload>>,
+    /// Pieces that are full and not handed on yet: together less than a part, so that a file smaller than one goes to a
+    /// bucket whole.
+    full: Vec<Bytes>,
+    /// Bytes are copied into it, since each small chunk would hold on to the whole buffer that it was read into.
+    last: BytesMut,
+    target: Target,
+}
+
+/// Where the bytes go.
+enum Target {
+    /// `None` while a write is under way, and after one that failed.
+    Folder(Option<Staged>),
+    /// `None` before the first part.
+    Bucket(Option<Box<dyn MultipartUpload>>),
 }
 
 impl Upload {
-    pub(super) fn new(artifacts: Artifacts, key: ArtifactKey) -> Self {
-        Self {
+    /// # Errors
+    /// [`ArtifactError::Exists`], [`ArtifactError::Full`], [`ArtifactError::Unavailable`].
+    pub(super) async fn begin(
+        artifacts: Artifacts,
+        key: ArtifactKey,
+    ) -> Result<Self, ArtifactError> {
+        let target = match artifacts.folder.clone() {
+            Some(root) => {
+                let path = root.join(key.as_str());
+                Target::Folder(Some(blocking(move || Staged::begin(&root, &path)).await?))
+            }
+            None if artifacts.exists(&key).await? => return Err(ArtifactError::Exists),
+            None => Target::Bucket(None),
+        };
+        Ok(Self {
             artifacts,
             key,
-            gathered: BytesMut::new(),
-            parts: None,
-        }
+            full: Vec::new(),
+            last: BytesMut::new(),
+            target,
+        })
     }
 
     /// Appends a chunk.
@@ -30,16 +58,15 @@ impl Upload {
     /// # Errors
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; the upload is lost then and cannot be finished.
     pub async fn write(&mut self, mut chunk: Bytes) -> Result<(), ArtifactError> {
-        // Some S3 servers demand that all parts but the last have one size.
-        while self.gathered.len() + chunk.len() >= self.artifacts.part {
-            let missing = self.artifacts.part - self.gathered.len();
-            self.gathered.extend_from_slice(&chunk.split_to(missing));
-            if let Err(error) = self.write_part().await {
+        while self.last.len() + chunk.len() >= PIECE {
+            let missing = PIECE - self.last.len();
+            self.gather(&chunk.split_to(missing));
+            if let Err(error) = self.hand_on().await {
                 self.give_up().await;
                 return Err(error);
             }
         }
-        self.gathered.extend_from_slice(&chunk);
+        self.gather(&chunk);
         Ok(())
     }
 
@@ -48,11 +75,7 @@ impl Upload {
     /// # Errors
     /// [`ArtifactError::Full`], [`ArtifactError::Unavailable`]; nothing is left behind.
     pub async fn finish(mut self) -> Result<(), ArtifactError> {
-        if self.parts.is_none() {
-            let whole = self.gathered.freeze();
-            return self.artifacts.put(&self.key, whole).await;
-        }
-        let finished = self.finish_parts().await;
+        let finished = self.end().await;
         if finished.is_err() {
             self.give_up().await;
         }
@@ -64,64 +87,102 @@ impl Upload {
     /// # Errors
     /// [`ArtifactError::Unavailable`].
     pub async fn abort(mut self) -> Result<(), ArtifactError> {
-        if let Some(mut parts) = self.parts.take() {
-            parts.abort().await?;
-            self.artifacts.discard(&self.key).await;
+        if let Target::Bucket(Some(parts)) = &mut self.target {
+            return Ok(parts.abort().await?);
+        }
+        self.give_up().await;
+        Ok(())
+    }
+
+    /// As much as there is room for in a piece at most.
+    fn gather(&mut self, bytes: &[u8]) {
+        if self.last.capacity() == 0 && !bytes.is_empty() {
+            self.last.reserve(PIECE);
+        }
+        self.last.extend_from_slice(bytes);
+    }
+
+    /// A full piece on its way: to a folder at once, to a bucket when there is a part of them.
+    async fn hand_on(&mut self) -> Result<(), ArtifactError> {
+        if let Target::Folder(staged) = &mut self.target {
+            let mut file = staged.take().ok_or_else(lost)?;
+            let piece = mem::take(&mut self.last);
+            let written = blocking(move || file.write(&piece).map(|()| (file, piece))).await?;
+            let (file, mut piece) = written;
+            piece.clear();
+            (*staged, self.last) = (Some(file), piece);
+            return Ok(());
+        }
+        self.full.push(mem::take(&mut self.last).freeze());
+        // Some S3 servers demand that all parts but the last have one size.
+        if self.full.len() * PIECE >= self.artifacts.part {
+            self.put_part().await?;
         }
         Ok(())
     }
 
-    /// Clears what a failed write has left. On a disk that is what lies beside the key; of a bucket it is asked.
-    async fn give_up(&mut self) {
-        let Some(mut parts) = self.parts.take() else {
-            return self.artifacts.discard(&self.key).await;
+    async fn put_part(&mut self) -> Result<(), ArtifactError> {
+        let Target::Bucket(parts) = &mut self.target else {
+            return Err(lost());
         };
-        if self.artifacts.folder.is_none()
-            && let Err(error) = parts.abort().await
-        {
-            tracing::warn!(key = %self.key, %error, "a failed upload left its parts in the bucket");
-        }
-        drop(parts);
-        self.artifacts.discard(&self.key).await;
+        let begun = match parts {
+            Some(begun) => begun,
+            None => {
+                let location = self.key.location()?;
+                parts.insert(self.artifacts.store.put_multipart(&location).await?)
+            }
+        };
+        let pieces = mem::take(&mut self.full).into_iter();
+        Ok(begun.put_part(pieces.collect()).await?)
     }
 
-    async fn write_part(&mut self) -> Result<(), ArtifactError> {
-        let part = mem::take(&mut self.gathered).freeze();
-        if self.parts.is_none() {
-            self.parts = Some(self.begin().await?);
+    async fn end(&mut self) -> Result<(), ArtifactError> {
+        let rest = mem::take(&mut self.last).freeze();
+        if let Target::Folder(staged) = &mut self.target {
+            let mut file = staged.take().ok_or_else(lost)?;
+            return blocking(move || {
+                file.write(&rest)?;
+                file.finish()
+            })
+            .await;
         }
-        if let Some(parts) = &mut self.parts {
-            parts.put_part(part.into()).await?;
+        if !rest.is_empty() {
+            self.full.push(rest);
         }
-        Ok(())
-    }
-
-    async fn finish_parts(&mut self) -> Result<(), ArtifactError> {
-        if !self.gathered.is_empty() {
-            self.write_part().await?;
+        if matches!(self.target, Target::Bucket(None)) {
+            let whole = mem::take(&mut self.full).into_iter().collect();
+            return self.artifacts.put_whole(&self.key, whole).await;
         }
-        if let Some(parts) = &mut self.parts {
+        if !self.full.is_empty() {
+            self.put_part().await?;
+        }
+        if let Target::Bucket(Some(parts)) = &mut self.target {
             parts.complete().await?;
         }
         Ok(())
     }
 
-    /// The local store makes and syncs folders while it begins, so it does so where blocking is allowed.
-    /// `&mut`, since an upload cannot be shared between threads.
-    async fn begin(&mut self) -> Result<Box<dyn MultipartUpload>, ArtifactError> {
-        let (store, location) = (self.artifacts.store.clone(), self.key.location()?);
-        if self.artifacts.folder.is_none() {
-            return Ok(store.put_multipart(&location).await?);
-        }
-        let runtime = tokio::runtime::Handle::current();
-        let begun = tokio::task::spawn_blocking(move || {
-            runtime.block_on(async move { store.put_multipart(&location).await })
-        });
-        match begun.await {
-            Ok(parts) => Ok(parts?),
-            Err(stopped) => Err(ArtifactError::Unavailable(stopped.to_string())),
+    /// Clears what a failed write has left, of which a bucket is asked.
+    async fn give_up(&mut self) {
+        match &mut self.target {
+            Target::Folder(staged) => {
+                drop(staged.take());
+                self.artifacts.prune(&self.key).await;
+            }
+            Target::Bucket(parts) => {
+                if let Some(mut parts) = parts.take()
+                    && let Err(error) = parts.abort().await
+                {
+                    tracing::warn!(key = %self.key, %error, "a failed upload left its parts in the bucket");
+                }
+            }
         }
     }
+}
+
+/// An upload is used after a write of it has failed.
+fn lost() -> ArtifactError {
+    ArtifactError::Unavailable("the upload has failed before".to_owned())
 }
 
 impl fmt::Debug for Upload {

@@ -13,7 +13,7 @@ use crate::{
     service::{Caller, Service},
 };
 
-use super::{caller, error::Problem};
+use super::{caller, error::Problem, limits};
 
 /// What a route asks of the one who calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +46,16 @@ pub(super) async fn check(
     let acts = access == Access::Admin && parts.method != Method::GET;
     let act = acts.then(|| (parts.method.clone(), parts.uri.path().to_owned()));
     let key = caller.key.clone();
-    parts.extensions.insert(caller);
-    let response = next.run(Request::from_parts(parts, body)).await;
+    parts.extensions.insert(caller.clone());
+    // Only who has passed so far is counted.
+    let response = limits::hold(
+        &service,
+        access,
+        caller,
+        Request::from_parts(parts, body),
+        next,
+    );
+    let response = response.await;
     if let Some((method, path)) = act {
         let status = response.status().as_u16();
         let key = key.as_ref().map_or("none", |key| key.as_str());

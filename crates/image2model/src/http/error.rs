@@ -1,15 +1,15 @@
 //! The only map to status codes: every refusal leaves as `application/problem+json` (RFC 9457) with the members
 //! that existing clients read, or as a small page for a browser that asked for one.
 
-use std::any::Any;
+use std::panic::AssertUnwindSafe;
 
 use axum::{
     Json,
     extract::Request,
-    http::{HeaderName, HeaderValue, StatusCode, header},
-    middleware::Next,
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
+use futures::FutureExt as _;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -260,7 +260,7 @@ impl From<Late> for Problem {
     }
 }
 
-/// Carries the problem to [`finish`], which knows the request.
+/// Carries the problem to [`Asked::answered`], which knows the request.
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
@@ -269,39 +269,58 @@ impl IntoResponse for Problem {
     }
 }
 
-/// Writes every refusal out, whoever made it, and keeps headers such as `Allow`.
-pub(super) async fn finish(request: Request, next: Next) -> Response {
-    let path = request.uri().path().to_owned();
-    let method = request.method().to_string();
-    let as_page = render::prefers_page(request.headers());
-    let mut response = next.run(request).await;
-    let status = response.status();
-    if !status.is_client_error() && !status.is_server_error() {
-        return response;
-    }
-    let problem = response
-        .extensions_mut()
-        .remove()
-        .unwrap_or_else(|| Problem::of_bare(status, &method, &path));
-    let mut written = problem.write(&path, as_page);
-    for (name, value) in response.headers() {
-        if !written.headers().contains_key(name) && name != header::CONTENT_LENGTH {
-            written.headers_mut().insert(name, value.clone());
-        }
-    }
-    written
+/// What a refusal says of the request.
+pub(super) struct Asked {
+    uri: Uri,
+    method: Method,
+    accepted: HeaderMap,
 }
 
-/// A handler panicked; the panic hook has logged it.
-pub(super) fn panicked(_cause: Box<dyn Any + Send>) -> Response {
-    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.").into_response()
+impl Asked {
+    pub(super) fn of(request: &Request) -> Self {
+        let accepted = request.headers().get_all(header::ACCEPT).iter();
+        Self {
+            uri: request.uri().clone(),
+            method: request.method().clone(),
+            accepted: accepted
+                .map(|kind| (header::ACCEPT, kind.clone()))
+                .collect(),
+        }
+    }
+
+    /// Writes every refusal out, whoever made it, and keeps headers such as `Allow`. A panic is one as well; the panic
+    /// hook has logged it.
+    pub(super) async fn answered(self, answer: impl Future<Output = Response>) -> Response {
+        let answer = AssertUnwindSafe(answer).catch_unwind().await;
+        let mut response = answer.unwrap_or_else(|_| Problem::internal().into_response());
+        let status = response.status();
+        if !status.is_client_error() && !status.is_server_error() {
+            return response;
+        }
+        let path = self.uri.path();
+        let problem = response
+            .extensions_mut()
+            .remove()
+            .unwrap_or_else(|| Problem::of_bare(status, self.method.as_str(), path));
+        let mut written = problem.write(path, render::prefers_page(&self.accepted));
+        for (name, value) in response.headers() {
+            if !written.headers().contains_key(name) && name != header::CONTENT_LENGTH {
+                written.headers_mut().insert(name, value.clone());
+            }
+        }
+        written
+    }
 }
 
 #[cfg(test)]
 mod tests {
-    use axum::{Router, body::Body, middleware::from_fn, routing::get};
+    use axum::{
+        Router,
+        body::Body,
+        middleware::{Next, from_fn},
+        routing::get,
+    };
     use tower::ServiceExt as _;
-    use tower_http::catch_panic::CatchPanicLayer;
 
     use super::*;
 
@@ -322,8 +341,9 @@ mod tests {
             .route("/broken", get(broken))
             .route("/unreachable", get(unreachable))
             .route("/damaged", get(damaged))
-            .layer(CatchPanicLayer::custom(panicked))
-            .layer(from_fn(finish));
+            .layer(from_fn(async |request: Request, next: Next| {
+                Asked::of(&request).answered(next.run(request)).await
+            }));
         let request = Request::get(path).body(Body::empty()).unwrap();
         let response = router.oneshot(request).await.unwrap();
         let status = response.status();

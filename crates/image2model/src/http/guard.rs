@@ -1,40 +1,35 @@
 //! Keeps other sites' pages out: without keys, anything a browser can be talked into sending counts as a request
 //! of the person before it (cross-site requests, DNS rebinding).
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::{
+    borrow::Cow,
+    net::{IpAddr, Ipv6Addr},
+};
 
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderValue, Method, header},
-    middleware::Next,
-    response::{IntoResponse, Response},
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
-use crate::{config::HttpSettings, service::Service};
+use crate::config::HttpSettings;
 
 use super::{caller::shortened, error::Problem, limits};
 
-/// Refuses a `Host` that is neither an IP address, `localhost` nor configured, and an `Origin` that is neither this
-/// server's own nor configured.
-pub(super) async fn check(
-    State(service): State<Service>,
-    request: Request,
-    next: Next,
-) -> Response {
-    if request.headers().get_all(header::HOST).iter().count() > 1 {
-        return Problem::bad_request("The request names more than one Host.").into_response();
+/// Why a request is refused: its `Host` is neither an IP address, `localhost` nor configured, or its `Origin` is neither
+/// this server's own nor configured.
+pub(super) fn refused(settings: &HttpSettings, request: &Request) -> Option<Problem> {
+    let mut hosts = request.headers().get_all(header::HOST).iter();
+    let host = hosts.next().map(text);
+    if hosts.next().is_some() {
+        return Some(Problem::bad_request(
+            "The request names more than one Host.",
+        ));
     }
-    let host = request
-        .uri()
-        .authority()
-        .map(|authority| authority.as_str().to_owned())
-        .or_else(|| header_text(&request, &header::HOST));
-    let origin = header_text(&request, &header::ORIGIN);
-    match refusal(&service.config.http, host.as_deref(), origin.as_deref()) {
-        Some(problem) => problem.into_response(),
-        None => next.run(request).await,
-    }
+    let authority = request.uri().authority();
+    let host = authority.map_or(host, |authority| Some(authority.as_str().into()));
+    let origin = request.headers().get(header::ORIGIN).map(text);
+    refusal(settings, host.as_deref(), origin.as_deref())
 }
 
 /// Lets the configured origins' pages read answers; nobody else's. Without any there is nothing to say.
@@ -65,9 +60,8 @@ pub(super) fn cors(settings: &HttpSettings) -> Option<CorsLayer> {
 }
 
 /// Unreadable header values come out as text that is nobody's host or origin.
-fn header_text(request: &Request, name: &header::HeaderName) -> Option<String> {
-    let value = request.headers().get(name)?;
-    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+fn text(value: &HeaderValue) -> Cow<'_, str> {
+    String::from_utf8_lossy(value.as_bytes())
 }
 
 fn refusal(settings: &HttpSettings, host: Option<&str>, origin: Option<&str>) -> Option<Problem> {

@@ -5,8 +5,7 @@ use std::time::Instant;
 use axum::{
     Json,
     extract::{MatchedPath, Request, State},
-    http::{StatusCode, header},
-    middleware::Next,
+    http::{Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -129,23 +128,37 @@ pub(super) async fn nothing_else() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, message)
 }
 
-/// Counts each answer under its route's pattern, so that a stranger's paths make no new series.
-pub(super) async fn count(request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let method = request.method().clone();
-    let endpoint = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or("unmatched".to_owned(), |path| path.as_str().to_owned());
-    let path = request.uri().path().to_owned();
-    let response = next.run(request).await;
-    let status = response.status().as_u16();
-    let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "OPTIONS");
-    let label = if known { method.as_str() } else { "other" };
-    capacity::metrics::request(label, &endpoint, status, began.elapsed());
-    let took_ms = began.elapsed().as_secs_f64() * 1000.0;
-    tracing::info!(target: "access", %method, endpoint, path, status, took_ms, "request");
-    response
+/// A request that is counted once it is answered.
+pub(super) struct Counted {
+    began: Instant,
+    method: Method,
+    route: Option<MatchedPath>,
+    uri: Uri,
+}
+
+impl Counted {
+    pub(super) fn begin(request: &Request) -> Self {
+        Self {
+            began: Instant::now(),
+            method: request.method().clone(),
+            route: request.extensions().get().cloned(),
+            uri: request.uri().clone(),
+        }
+    }
+
+    /// Under its route's pattern, so that a stranger's paths make no new series.
+    pub(super) fn end(self, answer: &Response) {
+        let Self { method, uri, .. } = self;
+        let endpoint = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let status = answer.status().as_u16();
+        let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "OPTIONS");
+        let label = if known { method.as_str() } else { "other" };
+        let took = self.began.elapsed();
+        capacity::metrics::request(label, endpoint, status, took);
+        let took_ms = took.as_secs_f64() * 1000.0;
+        let path = uri.path();
+        tracing::info!(target: "access", %method, endpoint, path, status, took_ms, "request");
+    }
 }
 
 pub(super) fn docs() -> Vec<Doc> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -34,15 +34,14 @@ const LINGER_BYTES: usize = 256 * 1024;
 
 /// Lets through whoever is within the limits of a route that asks for `access`.
 pub(super) async fn hold(
-    State((service, access)): State<(Service, Access)>,
+    service: &Service,
+    access: Access,
+    caller: Caller,
     request: Request,
     next: Next,
 ) -> Response {
-    let caller = request.extensions().get::<Caller>().cloned();
-    let Some(caller) = caller.filter(|_| access != Access::Open) else {
-        return next.run(request).await;
-    };
     let admission = match access {
+        Access::Open => return next.run(request).await,
         Access::Work => match service.admit_work(&caller).await {
             Ok(admission) => admission,
             Err(error) => return Problem::from(error).into_response(),

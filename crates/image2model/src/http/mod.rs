@@ -3,8 +3,8 @@
 //!
 //! It never looks into the store or speaks to workers, and holds nothing between two requests.
 //!
-//! A request passes the layers from the top of the list in [`finished`] down to its handler. What a handler or a
-//! layer refuses is a [`error::Problem`], which [`error::finish`] writes out on the way back.
+//! A request passes [`around`] and what its route asks of its caller down to its handler. What any of them refuses is
+//! a [`error::Problem`], which [`error::Asked`] writes out on the way back.
 
 mod access;
 mod admin;
@@ -46,16 +46,14 @@ use std::sync::Arc;
 
 use axum::{
     Extension, Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request, State},
     http::{HeaderName, HeaderValue, Method, header},
-    middleware::{from_fn, from_fn_with_state},
+    middleware::{Next, from_fn_with_state},
+    response::{IntoResponse as _, Response},
     routing::post,
 };
 use tower::{Layer, ServiceBuilder};
-use tower_http::{
-    catch_panic::CatchPanicLayer, normalize_path::NormalizePathLayer,
-    set_header::SetResponseHeaderLayer,
-};
+use tower_http::normalize_path::NormalizePathLayer;
 
 use crate::service::Service;
 
@@ -191,17 +189,7 @@ fn finished(routes: Router<Service>, service: Service) -> Router {
     let whole = routes
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn(health::count))
-                .layer(default_header(header::X_CONTENT_TYPE_OPTIONS, "nosniff"))
-                .layer(default_header(header::X_FRAME_OPTIONS, "DENY"))
-                .layer(default_header(header::REFERRER_POLICY, "same-origin"))
-                .layer(default_header(
-                    header::CONTENT_SECURITY_POLICY,
-                    "default-src 'none'; frame-ancestors 'none'",
-                ))
-                .layer(from_fn(error::finish))
-                .layer(CatchPanicLayer::custom(error::panicked))
-                .layer(from_fn_with_state(service.clone(), guard::check))
+                .layer(from_fn_with_state(service.clone(), around))
                 .option_layer(guard::cors(&service.config.http)),
         )
         .with_state(service);
@@ -210,6 +198,38 @@ fn finished(routes: Router<Service>, service: Service) -> Router {
     Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(whole))
 }
 
-fn default_header(name: HeaderName, value: &'static str) -> SetResponseHeaderLayer<HeaderValue> {
-    SetResponseHeaderLayer::if_not_present(name, HeaderValue::from_static(value))
+/// Said with every answer that does not say otherwise.
+const ALWAYS: [(HeaderName, HeaderValue); 4] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("same-origin"),
+    ),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
+    ),
+];
+
+/// What is done for every request, from the outside in: it is counted, hardened, its refusal is written out, a panic
+/// caught, and other sites' pages are kept out. One layer, since each costs a box and a copy of all that lies in it.
+async fn around(State(service): State<Service>, request: Request, next: Next) -> Response {
+    let counted = health::Counted::begin(&request);
+    let asked = error::Asked::of(&request);
+    let answer = async {
+        match guard::refused(&service.config.http, &request) {
+            Some(problem) => problem.into_response(),
+            None => next.run(request).await,
+        }
+    };
+    let mut response = asked.answered(answer).await;
+    for (name, value) in ALWAYS {
+        response.headers_mut().entry(name).or_insert(value);
+    }
+    counted.end(&response);
+    response
 }

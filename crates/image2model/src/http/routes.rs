@@ -10,10 +10,7 @@ use axum::{
 
 use crate::service::Service;
 
-use super::{
-    access::{self, Access},
-    limits,
-};
+use super::access::{self, Access};
 
 /// One line of the route table.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,13 +78,8 @@ impl Routes {
         handler: MethodRouter<Service>,
     ) -> Self {
         let path = format!("{}{path}", self.prefix);
-        let known = (self.service.clone(), access);
-        let asks = from_fn_with_state(known.clone(), access::check);
-        // Only who has passed that is counted.
-        let holds = from_fn_with_state(known, limits::hold);
-        self.router = self
-            .router
-            .route(&path, handler.route_layer(holds).route_layer(asks));
+        let asks = from_fn_with_state((self.service.clone(), access), access::check);
+        self.router = self.router.route(&path, handler.route_layer(asks));
         self.table.push(Route {
             method,
             path,

@@ -21,6 +21,7 @@ mod standing;
 mod submission;
 
 use std::{
+    ops::Deref,
     sync::{Arc, Mutex},
     time::Duration,
 };
@@ -183,9 +184,13 @@ pub struct Parts {
     pub logs: Logs,
 }
 
-/// The service's operations over its parts.
+/// The service's operations over its parts. A clone is the same service and costs next to nothing: every layer of every
+/// request has one.
 #[derive(Clone)]
-pub struct Service {
+pub struct Service(Arc<Shared>);
+
+/// What all clones of a service have.
+pub struct Shared {
     pub store: Store,
     pub artifacts: Artifacts,
     pub config: Arc<Config>,
@@ -205,6 +210,14 @@ pub struct Service {
     failing_since: Arc<Mutex<Option<Timestamp>>>,
 }
 
+impl Deref for Service {
+    type Target = Shared;
+
+    fn deref(&self) -> &Shared {
+        &self.0
+    }
+}
+
 impl Service {
     /// Starts the service; what it runs beside its callers belongs to `tasks` and ends with `shutdown`.
     #[must_use]
@@ -215,7 +228,7 @@ impl Service {
         let keys = parts.store.keys.clone();
         let keyring = Keyring::new(keys, parts.clock.clone(), &parts.config.keys);
         tasks.spawn(keyring.clone().keep_up(shutdown.clone()));
-        Self {
+        Self(Arc::new(Shared {
             started: parts.clock.now(),
             fair: FairUse::new(&parts.config),
             store: parts.store,
@@ -231,7 +244,7 @@ impl Service {
             keyring,
             tasks,
             shutdown,
-        }
+        }))
     }
 
     #[must_use]

@@ -97,6 +97,9 @@ impl Jobs for Embedded {
     }
 
     async fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        if let Some(job) = self.live.recent.job(id) {
+            return Ok(Some(Job::clone(&job)));
+        }
         self.readers.run(move |db| rows::job(db, id)).await
     }
 

@@ -11,7 +11,7 @@ use tokio::{
     time::timeout,
 };
 
-use super::writer::Effects;
+use super::{recent::Recent, writer::Effects};
 use crate::{
     job::{Fact, FactKind, ItemId, JobId, Queue, Timestamp, WorkerId},
     store::{News, Progress, WorkerReport},
@@ -37,6 +37,7 @@ pub(super) struct Live {
     news: broadcast::Sender<News>,
     ready: BTreeMap<Queue, Notify>,
     running: Mutex<Running>,
+    pub(super) recent: Recent,
     pub(super) workers: Mutex<HashMap<String, WorkerReport>>,
     /// By role: who leads, and until when.
     pub(super) leaders: Mutex<HashMap<String, (WorkerId, Timestamp)>>,
@@ -48,6 +49,7 @@ impl Default for Live {
             news: broadcast::Sender::new(BEHIND),
             ready: Queue::ALL.map(|queue| (queue, Notify::new())).into(),
             running: Mutex::default(),
+            recent: Recent::default(),
             workers: Mutex::default(),
             leaders: Mutex::default(),
         }
@@ -61,6 +63,8 @@ impl Live {
 
     /// Tells of what has become durable, in its order.
     pub(super) fn publish(&self, batch: &[Effects]) {
+        let changes = batch.iter().flat_map(|effects| &effects.jobs);
+        self.recent.open(changes);
         for effects in batch {
             for (job, first, facts) in &effects.facts {
                 self.follow(*job, facts);

@@ -7,7 +7,8 @@
 //!
 //! A transition is a closure that the writer thread runs: it loads rows (`rows`, `tasks`), lets `job/` decide,
 //! and writes them back (`transitions`). Once the whole batch is durable, `live` tells the watchers and the
-//! callers get their answers. Reads (`queries`) never wait for the writer.
+//! callers get their answers. Reads (`queries`) never wait for the writer; jobs that were written last are told without
+//! one (`recent`).
 
 mod copying;
 mod jobs;
@@ -18,6 +19,7 @@ mod open;
 mod presence;
 mod queries;
 mod readers;
+mod recent;
 mod rows;
 mod tasks;
 #[cfg(test)]

@@ -1,5 +1,7 @@
 //! Each transition of the store: load, let `job/` decide, write.
 
+use std::sync::Arc;
+
 use super::{
     rows::{self, DELAYED, LEASED},
     tasks::enqueue,
@@ -24,11 +26,18 @@ impl Tx<'_> {
     /// Writes a job and tells of its facts after number `known`.
     fn save(&mut self, job: &Job, known: u32) -> Result<(), StoreError> {
         rows::update_job(self.connection, job)?;
+        self.keep(job);
         let news: Vec<_> = job.facts.iter().skip(known as usize).cloned().collect();
         if !news.is_empty() {
             self.effects.facts.push((job.id, known + 1, news));
         }
         Ok(())
+    }
+
+    /// Has a job that was written told as it is now.
+    fn keep(&mut self, job: &Job) {
+        let kept = Arc::new(job.clone());
+        self.effects.jobs.push((job.id, Some(kept)));
     }
 
     /// The job and the task that a lease speaks of.
@@ -79,6 +88,7 @@ pub(super) fn create_job(tx: &mut Tx<'_>, new: NewJob) -> Result<Created, StoreE
     }
     let (job, tasks) = transition::create(new, tx.now)?;
     rows::insert_job(tx.connection, &job)?;
+    tx.keep(&job);
     tx.effects.facts.push((job.id, 1, job.facts.clone()));
     enqueue(tx, &tasks)?;
     Ok(Created::New(job))
@@ -248,6 +258,7 @@ pub(super) fn removed(tx: &mut Tx<'_>, lease: &Lease) -> Result<(), StoreError> 
     if let Some(job) = rows::job(tx.connection, lease.task.job)? {
         rows::remember(tx.connection, &job, tx.now)?;
     }
+    tx.effects.jobs.push((lease.task.job, None));
     rows::delete_job(tx.connection, lease.task.job)
 }
 

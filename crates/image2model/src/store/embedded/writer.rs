@@ -12,7 +12,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::oneshot;
 
-use super::live::Live;
+use super::{live::Live, recent::Change};
 use crate::{
     clock::Clock,
     job::{Fact, JobId, Queue, RetryPolicy, Timestamp},
@@ -34,6 +34,8 @@ pub(super) struct Tx<'a> {
 /// What others are told once the transition is durable.
 #[derive(Debug, Default)]
 pub(super) struct Effects {
+    /// As they are now, in the order of writing.
+    pub(super) jobs: Vec<Change>,
     /// Job, number of the first fact, facts.
     pub(super) facts: Vec<(JobId, u32, Vec<Fact>)>,
     /// Jobs of which something is new that no fact says.
@@ -181,6 +183,8 @@ impl Desk {
         for call in batch {
             published.extend(self.savepoint(call.as_mut())?);
         }
+        let changes = published.iter().flat_map(|effects: &Effects| &effects.jobs);
+        self.live.recent.close(changes);
         self.statement("COMMIT")?;
         Ok(published)
     }
