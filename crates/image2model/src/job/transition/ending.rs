@@ -74,7 +74,7 @@ pub fn fail(
         end_item(job, number, ItemStatus::Cancelled, None, now);
         return Ok(Fate::Gone);
     }
-    task.attempts += 1;
+    task.attempts = task.attempts.saturating_add(1);
     if let Some(item) = number.and_then(|number| item_mut(job, number)) {
         item.attempts = task.attempts;
     }

@@ -89,7 +89,7 @@ pub fn expire(
         return Err(Refused::WrongState);
     };
     if started {
-        task.crashes += 1;
+        task.crashes = task.crashes.saturating_add(1);
         let number = task.id.work.generated();
         if let Some(item) = number.and_then(|number| item_mut(job, number)) {
             item.crashes = task.crashes;
