@@ -19,6 +19,7 @@ use super::{
     caller::{item_id, job_id},
     error::Problem,
     openapi::{Doc, Id},
+    pace::{Late, cause},
     render, upload,
 };
 
@@ -132,7 +133,7 @@ pub(super) type Object = Map<String, Value>;
 /// A body as the handler takes it.
 ///
 /// # Errors
-/// 422 with what is wrong with it.
+/// 422 with what is wrong with it, 408 for one that came too late.
 pub(super) fn body<T: DeserializeOwned>(
     read: Result<Json<Object>, JsonRejection>,
 ) -> Result<T, Problem> {
@@ -140,15 +141,19 @@ pub(super) fn body<T: DeserializeOwned>(
         let message = format!("The body is not as expected: {why}.");
         Problem::field("body", message, "value_error")
     };
-    let Json(object) = read.map_err(|refused| match refused {
+    let refused = |refused: JsonRejection| match refused {
         JsonRejection::JsonDataError(_) => unexpected("it is no object"),
         JsonRejection::MissingJsonContentType(_) => Problem::field(
             "body",
             "The body must be JSON, with Content-Type: application/json.",
             "value_error",
         ),
-        _ => Problem::field("body", "The body is no JSON.", "json_invalid"),
-    })?;
+        refused => match cause::<Late>(&refused) {
+            Some(late) => Problem::from(late),
+            None => Problem::field("body", "The body is no JSON.", "json_invalid"),
+        },
+    };
+    let Json(object) = read.map_err(refused)?;
     serde_json::from_value(object.into()).map_err(|error| unexpected(&error.to_string()))
 }
 

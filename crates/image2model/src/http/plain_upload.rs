@@ -3,7 +3,7 @@
 
 use axum::{
     extract::{
-        Multipart, State,
+        State,
         multipart::{MultipartError, MultipartRejection},
     },
     http::{HeaderMap, StatusCode},
@@ -20,7 +20,7 @@ use super::{
     error::Problem,
     form::Intake,
     openapi::{self, Doc},
-    pace::Late,
+    parts::{self, Parts},
     upload,
 };
 
@@ -32,19 +32,20 @@ pub(super) async fn create(
     State(service): State<Service>,
     anyone: Caller,
     headers: HeaderMap,
-    multipart: Result<Multipart, MultipartRejection>,
+    parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let mut multipart = multipart.map_err(|_| no_key())?;
-    match holder(&service, &mut multipart).await {
-        Ok(caller) => {
-            let caller = caller.unwrap_or(anyone);
-            upload::accept(service, caller, &headers, multipart, Intake::Pictures).await
-        }
+    let mut parts = parts.map_err(|_| no_key())?;
+    // The address has it until the key is known, whose it is then.
+    let place = service.upload_place(&anyone)?;
+    let caller = match holder(&service, &mut parts).await {
+        Ok(caller) => caller.unwrap_or(anyone),
         Err(problem) => {
-            upload::hear_out(&mut multipart).await;
-            Err(problem)
+            upload::hear_out(&mut parts).await;
+            return Err(problem);
         }
-    }
+    };
+    let place = place.passed_to(&service, &caller)?;
+    upload::accept_at(place, service, caller, &headers, parts, Intake::Pictures).await
 }
 
 pub(super) fn docs() -> Vec<Doc> {
@@ -60,8 +61,8 @@ pub(super) fn docs() -> Vec<Doc> {
 }
 
 /// Who sends the form; `None` where nobody needs a key.
-async fn holder(service: &Service, form: &mut Multipart) -> Result<Option<Caller>, Problem> {
-    let first = form.next_field().await.map_err(|error| broken(&error))?;
+async fn holder(service: &Service, form: &mut Parts) -> Result<Option<Caller>, Problem> {
+    let first = form.next().await.map_err(|error| broken(&error))?;
     let named = |name: Option<&str>| name == Some("key");
     let Some(mut field) = first.filter(|field| named(field.name()) && field.file_name().is_none())
     else {
@@ -91,5 +92,5 @@ fn no_key() -> Problem {
 
 fn broken(error: &MultipartError) -> Problem {
     let malformed = "The multipart form is malformed or ended early.";
-    Late::behind(error).map_or_else(|| Problem::bad_request(malformed), Problem::from)
+    parts::fault(error).unwrap_or_else(|| Problem::bad_request(malformed))
 }
