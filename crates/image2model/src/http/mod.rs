@@ -16,9 +16,9 @@ mod error;
 mod events;
 mod facts;
 mod form;
+mod form_field;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod fuzzing;
-mod form_field;
 mod generate;
 mod guard;
 mod health;

@@ -10,11 +10,11 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use image2model::{artifacts::ArtifactKey, capacity::disk::Space, job::Queue};
+use image2model::{artifacts::ArtifactKey, config::Config, job::Queue};
 
 use super::{
-    Answer, Api, GB, MEGABYTE, Part, assert_problem, encoded, file, form_with, picture,
-    slow::slow_form, text,
+    Answer, Api, CROWDED, FULL, MEGABYTE, Part, ROOM, assert_problem, encoded, file, form_with,
+    picture, slow::slow_form, text,
 };
 
 impl Api {
@@ -344,13 +344,20 @@ async fn a_repeat_under_one_key_is_answered_alike_however_it_is_packed_and_other
 #[tokio::test]
 async fn a_full_disk_takes_no_archive() {
     let api = Api::new();
-    *api.space.lock().unwrap() = Some(Space {
-        total: 1000 * GB,
-        free: GB,
-    });
+    *api.space.lock().unwrap() = Some(FULL);
     let bytes = zipped(&[("a.png", b"x")], CompressionMethod::Stored);
     assert_problem(&api.upload_zip(&[archive(&bytes)]).await, 507);
     assert_eq!(api.files_on_disk(), 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_of_the_data_directory_takes_no_archive_and_pictures_that_lie_elsewhere() {
+    let crowded = |config: &mut Config| config.data_dir.push(CROWDED);
+    let api = Api::with(crowded, ROOM);
+    let bytes = zipped(&[("a.png", b"x")], CompressionMethod::Stored);
+    assert_problem(&api.upload_zip(&[archive(&bytes)]).await, 507);
+    assert_eq!(api.files_on_disk(), 0);
+    api.job(&["a.png"]).await;
 }
 
 #[tokio::test]
