@@ -193,7 +193,7 @@ async fn what_the_form_shows_to_be_wrong_is_refused_whole() {
 
 #[tokio::test]
 async fn names_and_sizes_are_held_to_what_holds_any_upload_and_told_together() {
-    let api = Api::with(|config| config.upload.max_file_bytes = 1000, super::ROOM);
+    let api = Api::with(|config| config.upload.max_file_bytes = 1000, ROOM);
     let members: &[(&str, &[u8])] = &[
         ("good.png", b"x"),
         ("notes.txt", b"x"),
@@ -224,10 +224,7 @@ async fn names_and_sizes_are_held_to_what_holds_any_upload_and_told_together() {
 async fn an_archive_of_the_limit_is_taken_and_a_larger_one_is_not() {
     let one = zipped(&[("a.png", &noise(5000))], CompressionMethod::Stored);
     let limit = one.len() as u64;
-    let api = Api::with(
-        |config| config.upload.max_archive_bytes = limit,
-        super::ROOM,
-    );
+    let api = Api::with(|config| config.upload.max_archive_bytes = limit, ROOM);
     assert_eq!(api.upload_zip(&[archive(&one)]).await.status, 200);
     let files = api.files_on_disk();
     let over = zipped(&[("b.png", &noise(5001))], CompressionMethod::Stored);
