@@ -236,9 +236,8 @@ pub(crate) fn body(text: &str) {
     if let Some(request) = ask.ok().and_then(|ask| ask.request().ok()) {
         stays(&request);
     }
-    for field in ["label", "labels"] {
-        let labels = words::labels(field, text).ok().flatten();
-        if let Some(Ok(about)) = labels.map(|labels| words::about(labels, None)) {
+    for labels in [Ok(vec![text.to_owned()]), words::labels(text)] {
+        if let Ok(Ok(about)) = labels.map(|labels| words::about(labels, None)) {
             assert_eq!(About::new(about.labels.clone(), None), Ok(about));
         }
     }

@@ -30,6 +30,7 @@ use self::soup::Soup;
 use crate::{
     Bounds, Error, Model, Observer, OptionError, Step, Warning,
     image::is_picture,
+    mesh::area_vector,
     options::{MIN_FACE_LIMIT, Options},
 };
 
@@ -144,7 +145,8 @@ impl Request {
 pub fn import(bytes: &[u8], request: &Request, observer: &dyn Observer) -> Result<Model, Error> {
     observer.begin(Step::Decode);
     let mut soup = read(bytes)?;
-    let flat = soup.drop_flat_faces()?;
+    let format = soup.format;
+    let mut flat = soup.drop_flat_faces()?;
     observer.checkpoint(Step::Decode)?;
 
     observer.begin(Step::Texture);
@@ -164,6 +166,7 @@ pub fn import(bytes: &[u8], request: &Request, observer: &dyn Observer) -> Resul
     }
     if let Some(size) = request.size_mm {
         scale(&mut model, size / 1000.0)?;
+        flat += drop_flattened(&mut model, format)?;
     }
     if flat > 0 {
         model
@@ -184,6 +187,21 @@ fn read(bytes: &[u8]) -> Result<Soup, Error> {
         Source::Stl => stl::read(bytes),
         Source::Ply => ply::read(bytes),
     }
+}
+
+/// Leaves out faces whose corners are too close together to be told apart at the model's new size, and says how many
+/// they were.
+fn drop_flattened(model: &mut Model, format: &'static str) -> Result<u32, Error> {
+    let before = model.triangles.len();
+    let positions = &model.positions;
+    let has_area = |triangle: &[u32; 3]| {
+        area_vector(triangle.map(|vertex| positions[vertex as usize])) != [0.0; 3]
+    };
+    model.triangles.retain(has_area);
+    if model.triangles.is_empty() {
+        return Err(Error::NoFaces(format));
+    }
+    Ok((before - model.triangles.len()) as u32)
 }
 
 /// So that the longest edge of its bounding box is `longest` metres long.
