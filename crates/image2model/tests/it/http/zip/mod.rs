@@ -56,7 +56,7 @@ pub(super) fn archive(bytes: &[u8]) -> Part {
 }
 
 /// An archive as the field's libraries write it; a name that ends in `/` is a folder.
-fn zipped(members: &[(&str, &[u8])], packed: CompressionMethod) -> Vec<u8> {
+pub(super) fn zipped(members: &[(&str, &[u8])], packed: CompressionMethod) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     write(&mut writer, members, packed);
     writer.finish().unwrap().into_inner()
