@@ -141,8 +141,12 @@ struct Place {
 impl Exporting {
     /// `None` while it is being made.
     fn enter(&self, id: Uuid) -> Option<Place> {
-        let of = self.clone();
-        self.ids().insert(id).then_some(Place { of, id })
+        // A place that is dropped leaves again, so none is made before it is known to be free.
+        let is_free = self.ids().insert(id);
+        is_free.then(|| Place {
+            of: self.clone(),
+            id,
+        })
     }
 
     fn ids(&self) -> MutexGuard<'_, HashSet<Uuid>> {

@@ -163,7 +163,7 @@ async fn an_export_is_a_file_that_only_administrators_get() {
 impl Api {
     async fn export(&self, query: &str, key: &str) -> Answer {
         let asked = request("POST", &format!("/api/v1/logs/export?{query}"))
-            .header("authorization", ADMIN)
+            .header("authorization", format!("Bearer {ADMIN}"))
             .header("idempotency-key", key);
         self.send(asked.body(Body::empty()).unwrap()).await
     }

@@ -61,7 +61,10 @@ async fn every_route_has_its_line_in_the_page_for_people() {
         .filter(|name| !named.contains(&**name))
         .collect();
     assert!(missing.is_empty(), "docs/api.md lacks {missing:#?}");
-    named.retain(|name| name.split_once(" /").is_some_and(|(method, _)| is_method(method)));
+    named.retain(|name| {
+        name.split_once(" /")
+            .is_some_and(|(method, _)| is_method(method))
+    });
     let gone: Vec<_> = (named.iter())
         .filter(|name| {
             let (method, path) = name.split_once(' ').unwrap();
@@ -71,7 +74,10 @@ async fn every_route_has_its_line_in_the_page_for_people() {
             })
         })
         .collect();
-    assert!(gone.is_empty(), "docs/api.md has what is no route: {gone:#?}");
+    assert!(
+        gone.is_empty(),
+        "docs/api.md has what is no route: {gone:#?}"
+    );
 }
 
 fn is_method(text: &str) -> bool {
