@@ -44,7 +44,6 @@ pub(in crate::http) fn archive(settings: &UploadSettings) -> Value {
         "type": "string",
         "format": "binary",
         "minLength": 1,
-        "maxLength": max_archive_bytes,
         "description": format!(
             "A ZIP archive of JPEG, PNG or WebP pictures, {max_files} at most, of {max_file_bytes} bytes each, stored or \
              deflated; {max_archive_bytes} bytes at most."
@@ -128,7 +127,14 @@ fn form(
     }
     let mut encoding = Map::new();
     for part in intake.parts() {
-        fields.insert((*part).to_owned(), files.clone());
+        let mut files = files.clone();
+        // There need be none under one of two names.
+        if intake.parts().len() > 1
+            && let Some(files) = files.as_object_mut()
+        {
+            files.remove("minItems");
+        }
+        fields.insert((*part).to_owned(), files);
         let disposition = format!("form-data; name=\"{part}\"; filename=\"{name}\"");
         let told = json!({
             "contentType": media_types,
@@ -204,10 +210,11 @@ fn described(field: FormField) -> Value {
     }
 }
 
+/// The limit in bytes is told in words: a schema's `maxLength` counts characters of text.
 fn files(what: &str, most: usize, bytes: u64) -> Value {
     json!({
         "type": "array",
-        "items": {"type": "string", "format": "binary", "minLength": 1, "maxLength": bytes},
+        "items": {"type": "string", "format": "binary", "minLength": 1},
         "minItems": 1,
         "maxItems": most,
         "description": format!("{what}; {most} at most, of {bytes} bytes each."),

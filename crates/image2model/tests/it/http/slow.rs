@@ -105,7 +105,7 @@ async fn an_upload_whose_files_were_collected_is_not_accepted() {
     // The whole first picture and some of the second one's head.
     body.send(form[..form.len() - 100].to_vec()).await;
     let whole = || -> Vec<_> { api.sizes_on_disk().into_keys().collect() };
-    api.until(|| matches!(whole().as_slice(), [only] if only.ends_with("1")))
+    api.until(|| matches!(whole().as_slice(), [only] if only.to_string_lossy().ends_with(".1")))
         .await;
     std::fs::remove_file(&whole()[0]).unwrap();
     body.send(form[form.len() - 100..].to_vec()).await;
