@@ -268,6 +268,7 @@ mod tests {
             assert!(chunk.len() <= 2 * STEP, "{}", chunk.len());
             came.extend(chunk);
         }
+        drop(first);
         assert!(came == long.as_bytes());
         parts
             .next()
