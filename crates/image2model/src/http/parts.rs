@@ -231,7 +231,6 @@ mod tests {
         });
         let request = Request::post("/")
             .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
-            .extension(axum::extract::DefaultBodyLimit::disable())
             .body(Body::from_stream(body))
             .unwrap();
         let parts = Parts::from_request(request, &()).await.unwrap();
@@ -259,7 +258,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_part_of_any_length_comes_whole_or_is_passed_over() {
-        let long = "y".repeat(1 << 20);
+        // All of it within what axum lets pass where no limit is set.
+        let long = "y".repeat(1 << 19);
         let content = [part(&long), part("x"), part(&long), b"--b--".to_vec()].concat();
         let (mut parts, _) = form(content.clone()).await;
         let mut first = parts.next().await.unwrap().expect("a part");
@@ -268,23 +268,12 @@ mod tests {
             assert!(chunk.len() <= 2 * STEP, "{}", chunk.len());
             came.extend(chunk);
         }
+        drop(first);
         assert!(came == long.as_bytes());
-        parts
-            .next()
-            .await
-            .unwrap()
-            .expect("a part")
-            .drain()
-            .await
-            .unwrap();
-        parts
-            .next()
-            .await
-            .unwrap()
-            .expect("a part")
-            .drain()
-            .await
-            .unwrap();
+        for _ in 0..2 {
+            let mut part = parts.next().await.unwrap().expect("a part");
+            part.drain().await.unwrap();
+        }
         assert!(parts.next().await.unwrap().is_none());
 
         let (mut parts, taken) = form(content.clone()).await;
