@@ -15,6 +15,9 @@ use crate::{
 
 use super::{caller, error::Problem, limits};
 
+/// Seconds until a register that has its keys again may be known: the time between two looks at it.
+const KEYS_BACK: u32 = 10;
+
 /// What a route asks of the one who calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -80,7 +83,7 @@ async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller
     let caller = match caller {
         Some(caller) => caller,
         None if keyring.is_open().await? => caller::anyone(service, parts),
-        None => return Err(unknown(access)),
+        None => return Err(closed(service, unknown(access))),
     };
     if access == Access::Admin && !caller.is_admin {
         return Err(Problem::forbidden(match caller.is_anyone {
@@ -102,9 +105,21 @@ pub(super) async fn holder(service: &Service, token: &Token) -> Result<Option<Ca
     match service.keyring.find(token).await? {
         Ok(key) => Ok(Some(Caller::with(&key))),
         Err(_) if service.keyring.is_open().await? => Ok(None),
-        Err(closed) => Err(Problem::forbidden(format!("Access is denied: {closed}."))
-            .with_details(json!({"code": "key_refused"}))),
+        Err(why) => {
+            let problem = Problem::forbidden(format!("Access is denied: {why}."));
+            let problem = problem.with_details(json!({"code": "key_refused"}));
+            Err(closed(service, problem))
+        }
     }
+}
+
+/// Why somebody is refused: `problem`, except where no key at all can be right.
+pub(super) fn closed(service: &Service, problem: Problem) -> Problem {
+    if !service.keyring.has_lost_its_keys() {
+        return problem;
+    }
+    let message = "The server has lost its keys, so it lets nobody in; its operator's log says more.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(KEYS_BACK)
 }
 
 fn unknown(access: Access) -> Problem {

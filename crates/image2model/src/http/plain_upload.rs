@@ -78,7 +78,8 @@ async fn holder(service: &Service, form: &mut Multipart) -> Result<Option<Caller
     let key = String::from_utf8_lossy(&key);
     if key.trim().is_empty() && !service.keyring.is_open().await? {
         let message = "This server needs a key, in the form's field for it.";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, message));
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, message);
+        return Err(access::closed(service, problem));
     }
     access::holder(service, &Token::given(key.trim())).await
 }

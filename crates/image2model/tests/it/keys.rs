@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use image2model::access::Token;
 use serde_json::Value;
 
 use crate::support::{Client, RealServer, Server, command, refusal, role, tiny};
@@ -25,7 +26,7 @@ struct Town {
     servers: Vec<Server>,
     settings: Vec<(&'static str, String)>,
     home: tempfile::TempDir,
-    _redis: Option<RealServer>,
+    redis: Option<RealServer>,
 }
 
 impl Town {
@@ -52,7 +53,7 @@ impl Town {
             servers: (0..count).map(|_| Server::start(&dir, &given)).collect(),
             settings,
             home,
-            _redis: redis,
+            redis,
         }
     }
 
@@ -197,6 +198,34 @@ async fn keys_come_and_go(town: &Town) {
     town.all_answer("/jobs", Some(&first), 403, REVOKED).await;
     town.all_answer("/jobs", None, 401, SOON).await;
     assert_eq!(town.listed("first")["state"], "the key was revoked");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_has_lost_its_keys_opens_no_server() {
+    let town = Town::shared();
+    let key = town.created(&["--label=lost"]);
+    town.all_answer("/jobs", None, 401, CLOSED).await;
+    let redis = town.redis.as_ref().unwrap();
+    let _: () = redis.ask(&["FLUSHALL"]);
+    let stranger = Token::from_bytes(&[7; 32]);
+    for key in [Some(&*key), Some(stranger.reveal()), None] {
+        town.all_answer("/jobs", key, 503, CLOSED).await;
+    }
+    let told = Client::new(town.servers[0].port).get("/jobs").await;
+    let message = told.body["message"].as_str().unwrap();
+    assert!(message.contains("has lost its keys"), "{message}");
+    for server in &town.servers {
+        let begun = Instant::now();
+        let mut again = tokio::time::interval(Duration::from_millis(100));
+        while !server.log().contains("the store has no keys any more") {
+            assert!(begun.elapsed() < CLOSED, "{}", server.log());
+            again.tick().await;
+        }
+    }
+
+    let made = town.created(&["--label=new"]);
+    town.all_answer("/jobs", Some(&made), 200, SOON).await;
+    town.all_answer("/jobs", None, 401, CLOSED).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
