@@ -19,6 +19,7 @@ use super::{
     access,
     error::Problem,
     form::Intake,
+    limits,
     openapi::{self, Doc},
     pace::Late,
     upload,
@@ -38,7 +39,17 @@ pub(super) async fn create(
     match holder(&service, &mut multipart).await {
         Ok(caller) => {
             let caller = caller.unwrap_or(anyone);
-            upload::accept(service, caller, &headers, multipart, Intake::Pictures).await
+            let admission = match limits::admit_form(&service, &caller).await {
+                Ok(admission) => admission,
+                Err(refused) => {
+                    upload::hear_out(&mut multipart).await;
+                    return Ok(*refused);
+                }
+            };
+            let now = service.now();
+            let accepted =
+                upload::accept(service, caller, &headers, multipart, Intake::Pictures).await;
+            Ok(limits::told(accepted, &admission, now))
         }
         Err(problem) => {
             upload::hear_out(&mut multipart).await;
