@@ -312,6 +312,33 @@ async fn the_old_names_of_keys_in_the_environment_are_understood() {
 }
 
 #[test]
+fn an_act_on_the_command_line_is_told_with_the_keys_id_and_a_look_is_not() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_image2model"));
+        command.arg("keys").args(words).current_dir(home.path());
+        let output = command.output().unwrap();
+        let read = |bytes| String::from_utf8(bytes).unwrap();
+        (read(output.stdout), read(output.stderr))
+    };
+    let (key, told) = keys(&["create", "--scope=admin"]);
+    let id = Token::given(key.trim()).id();
+    let line = format!("keys create {} --scope admin", id.as_str());
+    assert!(told.contains("audit") && told.contains(&line), "{told}");
+    assert!(!told.contains(key.trim()), "{told}");
+    let (_, told) = keys(&["revoke", id.as_str()]);
+    let line = format!("keys revoke {}", id.as_str());
+    assert!(told.contains(&line) && told.contains("done"), "{told}");
+    let (_, told) = keys(&["revoke", "nobodys"]);
+    assert!(
+        told.contains("keys revoke nobodys") && told.contains("failed"),
+        "{told}"
+    );
+    assert!(keys(&["rotate-links"]).1.contains("keys rotate-links"));
+    assert_eq!(keys(&["list"]).1, "");
+}
+
+#[test]
 fn the_store_can_be_named_beside_the_command() {
     let home = tempfile::tempdir().unwrap();
     let keys = |words: &[&str]| {
