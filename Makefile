@@ -15,7 +15,7 @@ LISTEN ?= 127.0.0.1:8080
 SERVE ?= 1
 PHOTO ?=
 FUZZ_SECONDS ?= 600
-FUZZ_TARGETS ?= picture mesh multipart options query links frames replies
+FUZZ_TARGETS ?= picture mesh multipart archive options query links frames replies
 
 run:
 	@scripts/run.sh "$(PHOTO)" "$(SERVE)" "$(LISTEN)"

@@ -27,9 +27,14 @@ cargo fuzz build --fuzz-dir fuzz
 for target in "$@"; do
     echo "Fuzzing $target for $seconds s ..."
     mkdir -p "fuzz/found/$target"
+    # What is read in pieces is more than one of them.
+    case $target in
+    multipart | archive) longest=262144 ;;
+    *) longest=4096 ;;
+    esac
     # An input takes 10 s and 1 GB at most, far more than any should.
     cargo fuzz run --fuzz-dir fuzz "$target" "fuzz/found/$target" "fuzz/corpus/$target" -- \
-        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len=4096 \
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -malloc_limit_mb=1024 -max_len="$longest" \
         -use_value_profile=1 -print_final_stats=1 ||
         stop "fuzzing $target found an input that breaks a promise: the newest in fuzz/artifacts/$target. Try it again with
     RUSTC_BOOTSTRAP=1 cargo fuzz run --fuzz-dir fuzz $target fuzz/artifacts/$target/NAME

@@ -2,6 +2,7 @@
 
 import { access } from "./access.svelte";
 import type { Job, ModelInfo, UploadAnswer } from "./types";
+import { sentence, span } from "./words";
 
 const BASE = "/api/v1";
 
@@ -24,21 +25,32 @@ export class ApiError extends Error {
 
 const UNREACHABLE = "The server cannot be reached. Check that it is running, then try again.";
 
+/** Statuses of a proxy whose server is busy, starts anew or is away for now. */
+const FOR_NOW = [429, 502, 503, 504];
+
+/** What to do about a refusal that ends by itself, as `Retry-After` tells; empty where nobody knows. */
+function waiting(retryAfter: string | null): string {
+  const seconds = Number(retryAfter);
+  return seconds > 0 ? ` Wait ${span(seconds)}, then try again.` : "";
+}
+
 /** Reads an error body: problem+json with the old members beside. */
-export function refusal(status: number, body: string): ApiError {
+export function refusal(status: number, body: string, retryAfter: string | null = null): ApiError {
+  const wait = waiting(retryAfter);
   try {
     const problem: unknown = JSON.parse(body);
     if (problem && typeof problem === "object") {
       const { detail, message, error, errors, details } = problem as Record<string, unknown>;
       const text = [detail, message, error].find((part) => typeof part === "string");
       if (typeof text === "string") {
-        return new ApiError(status, text, lines(errors, details), details ?? {});
+        return new ApiError(status, sentence(text) + wait, lines(errors, details), details ?? {});
       }
     }
   } catch {
     // Not JSON: a proxy's own page, say.
   }
-  return new ApiError(status, `The server answered with status ${status}.`);
+  const advice = wait || (FOR_NOW.includes(status) ? " Wait a moment, then try again." : "");
+  return new ApiError(status, `The server answered with status ${status}.${advice}`);
 }
 
 /** What an error body lists: texts, or `{field, message}`. */
@@ -56,8 +68,8 @@ function lines(errors: unknown, details: unknown): string[] {
 }
 
 /** The refusal, of which is known then whether a key would end it. */
-function refused(status: number, body: string): ApiError {
-  const problem = refusal(status, body);
+function refused(status: number, body: string, retryAfter: string | null): ApiError {
+  const problem = refusal(status, body, retryAfter);
   access.hear(status, problem.details);
   return problem;
 }
@@ -69,7 +81,7 @@ async function request<T>(path: string, init?: RequestInit): Promise<T> {
   } catch {
     throw new ApiError(0, UNREACHABLE);
   }
-  if (!response.ok) throw refused(response.status, await response.text());
+  if (!response.ok) throw refused(response.status, await response.text(), response.headers.get("Retry-After"));
   return (await response.json()) as T;
 }
 
@@ -141,9 +153,10 @@ export async function makeFormat(url: string, patience = 120_000): Promise<void>
       abort.abort();
       return;
     }
-    const problem = refused(response.status, await response.text());
+    const retryAfter = response.headers.get("Retry-After");
+    const problem = refused(response.status, await response.text(), retryAfter);
     if (response.status !== 503 || Date.now() > until) throw problem;
-    const seconds = Number(response.headers.get("Retry-After")) || 2;
+    const seconds = Number(retryAfter) || 2;
     await new Promise((resolve) => setTimeout(resolve, seconds * 1000));
   }
 }
@@ -179,7 +192,7 @@ export function upload(
       if (sender.status >= 200 && sender.status < 300) {
         resolve(JSON.parse(sender.responseText) as UploadAnswer);
       } else {
-        reject(refused(sender.status, sender.responseText));
+        reject(refused(sender.status, sender.responseText, sender.getResponseHeader("Retry-After")));
       }
     });
     sender.addEventListener("error", () => reject(new ApiError(0, UNREACHABLE)));

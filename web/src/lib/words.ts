@@ -39,6 +39,13 @@ export function noticeText(notice: Notice | string): string {
   return sentence(typeof notice === "string" ? notice : notice.message);
 }
 
+/** `1 second`, `40 seconds`, `3 minutes`, `2 hours`: never less than it is. */
+export function span(seconds: number): string {
+  if (seconds < 100) return plural(Math.ceil(seconds), "second");
+  if (seconds < 6000) return plural(Math.ceil(seconds / 60), "minute");
+  return plural(Math.ceil(seconds / 3600), "hour");
+}
+
 /** First letter upper case, one full stop. */
 export function sentence(text: string): string {
   const trimmed = text.trim();

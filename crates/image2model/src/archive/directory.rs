@@ -6,11 +6,11 @@ use std::{
 };
 
 use super::{
-    LARGEST_DIRECTORY, MOST_MEMBERS, MOST_RATIO, Member, ReadError, Reason, Refusal,
+    LARGEST_DIRECTORY, MOST_MEMBERS, MOST_RATIO, Member, ReadError, Reason, Refusal, SMALL,
     name::{self, Kind},
     record::{
-        CENTRAL_SIZE, Central, DEFLATED, END, END_64_SIZE, END_SIZE, End, Header, LOCAL_SIZE,
-        LOCATOR_64_SIZE, descriptor, locator_64, u16_at,
+        self, CENTRAL_SIZE, Central, DEFLATED, END, END_64_SIZE, END_SIZE, EXTRA_64, EXTRA_PATH,
+        End, Header, LOCAL_SIZE, LOCATOR_64_SIZE, descriptor, locator_64, u16_at,
     },
 };
 
@@ -170,6 +170,7 @@ fn entry(directory: &[u8]) -> Result<(Central, &[u8], &[u8]), ReadError> {
         .split_at_checked(central.header.extra)
         .ok_or_else(short)?;
     let (_, rest) = rest.split_at_checked(central.comment).ok_or_else(short)?;
+    check_extra(extra, central.header, name)?;
     let central = central.widened(extra).ok_or_else(|| {
         let what = "has 64-bit sizes that are missing";
         Refusal::of(name, Reason::Contradictory, what)
@@ -204,7 +205,8 @@ fn judge(central: Central, raw: &[u8]) -> Result<Kind, Refusal> {
     }
     // What is passed over is never inflated.
     let is_read = matches!(kind, Kind::File(_));
-    if is_read && header.size > header.packed.saturating_mul(MOST_RATIO) {
+    let most = SMALL.max(header.packed.saturating_mul(MOST_RATIO));
+    if is_read && header.size > most {
         let what = format!(
             "inflates from {} to {} bytes; the limit is {MOST_RATIO} times",
             header.packed, header.size
@@ -244,6 +246,7 @@ fn extent<'a, F: Read + Seek>(
     let mut rest = vec![0; local.name + local.extra];
     read_at(file, central.offset + LOCAL_SIZE as u64, &mut rest)?;
     let (there, extra) = rest.split_at(local.name);
+    check_extra(extra, local, name)?;
     let Some(local) = local.widened(extra) else {
         return refused("has 64-bit sizes that are missing");
     };
@@ -256,6 +259,22 @@ fn extent<'a, F: Read + Seek>(
         begin: central.offset,
         end,
     })
+}
+
+/// Refuses what some readers go by and others pass over.
+fn check_extra(extra: &[u8], header: Header, name: &[u8]) -> Result<(), Refusal> {
+    let refused = |what: &str| Err(Refusal::of(name, Reason::Contradictory, what));
+    let Some(fields) = record::fields(extra) else {
+        return refused("has an extra field that is not whole");
+    };
+    if fields.iter().filter(|(id, _)| *id == EXTRA_64).count() > 1 {
+        return refused("has its 64-bit sizes twice");
+    }
+    let mut paths = fields.iter().filter(|(id, _)| *id == EXTRA_PATH);
+    if paths.any(|(_, path)| !name::is_path(path, name, header.is_utf_8())) {
+        return refused("has another name in its extra field");
+    }
+    Ok(())
 }
 
 /// A member whose checksum and sizes follow it may leave any of them out at its head.

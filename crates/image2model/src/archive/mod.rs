@@ -30,8 +30,11 @@ pub use walk::Walk;
 const MOST_MEMBERS: usize = 1000;
 /// Bytes of an archive's directory, which is held whole while it is read.
 const LARGEST_DIRECTORY: u64 = 128 * 1024;
-/// How many times its packed size a member may have. Pictures are compressed already and hardly reach 2.
+/// How many times its packed size a large member may have. Pictures are compressed already and hardly reach 2, but for
+/// flat ones, whose files are small and shrink again by hundreds.
 const MOST_RATIO: u64 = 100;
+/// Bytes up to which a member may have any ratio: a whole archive of such files is small.
+const SMALL: u64 = 1 << 20;
 
 /// An archive whose directory has been read.
 #[derive(Debug)]

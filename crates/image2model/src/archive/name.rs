@@ -95,6 +95,12 @@ fn decoded(name: &[u8], is_utf_8: bool) -> Option<String> {
     }
 }
 
+/// Whether the extra field of a name in Unicode (version, checksum of the other name, UTF-8) names what the header does.
+pub(super) fn is_path(field: &[u8], name: &[u8], is_utf_8: bool) -> bool {
+    let said = field.get(5..).unwrap_or_default();
+    said == name || decoded(name, is_utf_8).is_some_and(|text| text.as_bytes() == said)
+}
+
 /// The upper half of IBM's code page 437.
 const UPPER_437: &str = "ÇüéâäàåçêëèïîìÄÅÉæÆôöòûùÿÖÜ¢£¥₧ƒáíóúñÑªº¿⌐¬½¼¡«»░▒▓│┤╡╢╖╕╣║╗╝╜╛┐└┴┬├─┼╞╟╚╔╩╦╠═╬╧╨╤╥╙╘╒╓╫╪┘┌█▄▌▐▀\
     αßΓπΣσµτΦΘΩδ∞φε∩≡±≥≤⌠⌡÷≈°∙·√ⁿ²■\u{a0}";

@@ -25,8 +25,9 @@ const IS_UTF_8: u16 = 1 << 11;
 /// Those flags by which a member is read in another way.
 const MATTERING: u16 = HAS_DESCRIPTOR | IS_ENCRYPTED | IS_UTF_8;
 
-/// The extra field of 64-bit sizes.
-const EXTRA_64: u16 = 1;
+/// The extra fields of 64-bit sizes and of the name in Unicode.
+pub(super) const EXTRA_64: u16 = 1;
+pub(super) const EXTRA_PATH: u16 = 0x7075;
 
 /// What a header says of its member.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -190,17 +191,22 @@ pub(super) fn descriptor(of: &[u8]) -> Option<(u32, u64, u64)> {
     })
 }
 
+/// The extra fields with their ids; `None` where one is not whole.
+pub(super) fn fields(mut extra: &[u8]) -> Option<Vec<(u16, &[u8])>> {
+    let mut found = Vec::new();
+    while let Some((head, tail)) = extra.split_first_chunk::<4>() {
+        let (body, rest) = tail.split_at_checked(u16_at(head, 2).into())?;
+        found.push((u16_at(head, 0), body));
+        extra = rest;
+    }
+    Some(found)
+}
+
 /// Replaces each number that does not stand in 32 bits by the next one of the extra field of 64-bit numbers.
 fn widen(extra: &[u8], numbers: &mut [&mut u64]) -> Option<()> {
-    let mut wide: &[u8] = &[];
-    let mut rest = extra;
-    while let [a, b, c, d, tail @ ..] = rest {
-        let (body, next) = tail.split_at_checked(u16::from_le_bytes([*c, *d]).into())?;
-        if u16::from_le_bytes([*a, *b]) == EXTRA_64 {
-            wide = body;
-        }
-        rest = next;
-    }
+    let known = fields(extra)?;
+    let wide = known.iter().find(|(id, _)| *id == EXTRA_64);
+    let mut wide = wide.map_or(&[][..], |(_, body)| body);
     for number in numbers {
         if **number == u64::from(u32::MAX) {
             let (first, next) = wide.split_first_chunk()?;

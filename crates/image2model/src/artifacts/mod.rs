@@ -42,6 +42,11 @@ pub use upload::Upload;
 
 /// Below which exports lie.
 const EXPORTS: &str = "exports";
+/// How long an export stays.
+pub const EXPORTS_KEPT: Duration = Duration::from_secs(86_400);
+/// The name of an export's claim, which is older than its file and must not go before it.
+const CLAIM: &str = "claim";
+const CLAIM_STAYS: Duration = Duration::from_secs(3600);
 
 /// Where a file lies: `uploads/<job>.<nonce>.<n>`, `jobs/<job>/<n>/<attempt>/<name>` or `exports/<id>/<name>`. Records of
 /// older versions name uploads as `uploads/<job>/<nonce>/<n>`.
@@ -70,6 +75,23 @@ impl ArtifactKey {
     #[must_use]
     pub fn export(id: Uuid, name: &str) -> Self {
         Self(format!("{EXPORTS}/{id}/{name}"))
+    }
+
+    /// What says whose an export is before it is there.
+    #[must_use]
+    pub fn claim(id: Uuid) -> Self {
+        Self::export(id, CLAIM)
+    }
+
+    /// How long a file of an export stays; `None` of any other.
+    #[must_use]
+    pub fn export_kept(&self) -> Option<Duration> {
+        let name = self.0.strip_prefix(EXPORTS)?.strip_prefix('/')?;
+        let is_claim = name.rsplit('/').next() == Some(CLAIM);
+        Some(match is_claim {
+            true => EXPORTS_KEPT + CLAIM_STAYS,
+            false => EXPORTS_KEPT,
+        })
     }
 
     /// A key as a record holds it.
@@ -285,19 +307,7 @@ impl Artifacts {
 
     /// Everything that is stored, for the collection of orphans.
     pub fn list(&self) -> BoxStream<'static, Result<Listed, ArtifactError>> {
-        self.list_below(None)
-    }
-
-    /// All exports.
-    pub fn exports(&self) -> BoxStream<'static, Result<Listed, ArtifactError>> {
-        self.list_below(Some(&EXPORTS.into()))
-    }
-
-    fn list_below(
-        &self,
-        folder: Option<&Location>,
-    ) -> BoxStream<'static, Result<Listed, ArtifactError>> {
-        let listed = self.store.list(folder).map_ok(|meta| Listed {
+        let listed = self.store.list(None).map_ok(|meta| Listed {
             key: ArtifactKey(meta.location.into()),
             size: meta.size,
             modified_ms: meta.last_modified.timestamp_millis(),

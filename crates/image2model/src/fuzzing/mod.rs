@@ -4,11 +4,13 @@
 //! worth keeping. Each takes any bytes, returns on those that are refused, and panics where a promise is broken.
 //! What is private is reached by a `fuzzing.rs` of its own beside it.
 
+mod archives;
 mod models;
 mod texts;
 
 use crate::{http, provider, store};
 
+pub use archives::archive;
 pub use models::{mesh, picture};
 pub use texts::{links, options};
 
@@ -61,6 +63,6 @@ mod tests {
     }
 
     every_input_keeps_the_promises_of!(
-        picture, mesh, multipart, options, query, links, frames, replies
+        picture, mesh, multipart, archive, options, query, links, frames, replies
     );
 }

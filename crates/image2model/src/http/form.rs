@@ -3,13 +3,7 @@
 
 use std::mem;
 
-use axum::{
-    extract::{
-        Multipart,
-        multipart::{Field, MultipartError},
-    },
-    http::StatusCode,
-};
+use axum::{extract::multipart::MultipartError, http::StatusCode};
 use serde_json::json;
 
 use crate::{
@@ -24,7 +18,7 @@ use super::{
     caller::shortened,
     error::Problem,
     form_field::{FormField, LONGEST_VALUE},
-    pace::Late,
+    parts::{self, Part, Parts},
     words,
 };
 
@@ -138,7 +132,7 @@ pub(super) async fn read(
     intake: Intake,
     settings: &UploadSettings,
     submission: &mut Submission,
-    multipart: &mut Multipart,
+    parts: &mut Parts,
 ) -> Result<Asked, Problem> {
     let mut form = Form {
         intake,
@@ -152,14 +146,16 @@ pub(super) async fn read(
         images: 0,
         refused: Vec::new(),
     };
-    while let Some(field) = multipart.next_field().await.map_err(|e| form.broken(&e))? {
-        form.part(field).await?;
+    while let Some(mut part) = parts.next().await.map_err(|e| form.broken(&e))? {
+        form.part(&mut part).await?;
+        // Of what is passed over, too.
+        part.drain().await.map_err(|e| form.broken(&e))?;
     }
     form.finish().await
 }
 
 impl Form<'_> {
-    async fn part(&mut self, field: Field<'_>) -> Result<(), Problem> {
+    async fn part(&mut self, field: &mut Part<'_>) -> Result<(), Problem> {
         let name = field.name().unwrap_or_default().to_owned();
         let is_file = self.intake.parts().contains(&name.as_str());
         match (is_file, field.file_name()) {
@@ -197,7 +193,7 @@ impl Form<'_> {
         }
     }
 
-    async fn image(&mut self, mut field: Field<'_>) -> Result<(), Problem> {
+    async fn image(&mut self, field: &mut Part<'_>) -> Result<(), Problem> {
         self.images += 1;
         if self.images > self.settings.max_files {
             return Ok(());
@@ -208,7 +204,7 @@ impl Form<'_> {
             return Ok(());
         }
         let mut image = self.submission.receive().await?;
-        let filled = self.fill(&mut image, &mut field).await;
+        let filled = self.fill(&mut image, field).await;
         if matches!(filled, Ok(Filled::Whole)) {
             return Ok(self.submission.keep(image, name, media_type).await?);
         }
@@ -241,7 +237,7 @@ impl Form<'_> {
     }
 
     /// Streams a file on until its end or its limit.
-    async fn fill(&self, image: &mut Receiving, field: &mut Field<'_>) -> Result<Filled, Problem> {
+    async fn fill(&self, image: &mut Receiving, field: &mut Part<'_>) -> Result<Filled, Problem> {
         let limit = self.intake.max_file_bytes(self.settings);
         while let Some(chunk) = field.chunk().await.map_err(|e| self.broken(&e))? {
             if image.size() + chunk.len() as u64 > limit {
@@ -255,7 +251,7 @@ impl Form<'_> {
         })
     }
 
-    async fn option(&mut self, name: String, mut field: Field<'_>) -> Result<(), Problem> {
+    async fn option(&mut self, name: String, field: &mut Part<'_>) -> Result<(), Problem> {
         if self.options.len() + self.formats.len() + self.labels.len() >= MOST_FIELDS {
             return Err(Problem::field(
                 &shortened(&name),
@@ -357,8 +353,8 @@ impl Form<'_> {
 
     /// The body ended early, came too late, is no form, or is longer than any right one.
     pub(super) fn broken(&self, error: &MultipartError) -> Problem {
-        if let Some(late) = Late::behind(error) {
-            return late.into();
+        if let Some(fault) = parts::fault(error) {
+            return fault;
         }
         if error.status() != StatusCode::PAYLOAD_TOO_LARGE {
             return Problem::bad_request("The multipart form is malformed or ended early.");

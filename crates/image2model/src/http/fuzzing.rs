@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Router,
     body::{Body, Bytes, to_bytes},
-    extract::{FromRequest as _, Multipart},
+    extract::FromRequest as _,
     http::{Request, StatusCode, header},
 };
 use futures::stream;
@@ -30,7 +30,7 @@ use crate::{
 
 use super::{
     form::{self, Intake},
-    generate, words,
+    generate, parts, words,
 };
 
 /// Bytes of a file and files of a form.
@@ -121,12 +121,13 @@ impl House {
             .header(header::CONTENT_TYPE, "multipart/form-data; boundary=b")
             .body(Body::from_stream(body))
             .expect("a request");
-        let mut multipart = Multipart::from_request(request, &()).await.expect("a form");
+        let form = parts::Parts::from_request(request, &()).await;
+        let mut form = form.expect("a form");
         let caller = Caller::of(Owner(OWNER.to_owned()));
         let begun = self.service.begin(caller, None).await;
         let mut submission = begun.expect("a submission");
         let settings = &self.service.config.upload;
-        let read = form::read(intake, settings, &mut submission, &mut multipart).await;
+        let read = form::read(intake, settings, &mut submission, &mut form).await;
         let is_empty = submission.is_empty();
         submission.discard().await;
         let asked = read.map_err(|problem| format!("{problem:?}"))?;
@@ -180,14 +181,16 @@ pub(crate) fn stays(request: &ModelRequest) {
 
 /// One byte for what the files are, one for the place at which the body is parted, and the body (boundary `b`).
 ///
-/// What is taken has files and words within their limits, and the same comes of a body however it is parted.
+/// What is taken has files and words within their limits, and the same comes of a body however it is parted. Only how
+/// much of it may come without a part is counted in steps, whose edges depend on that.
 pub(crate) fn multipart(bytes: &[u8]) {
     let [kind, place, body @ ..] = bytes else {
         return;
     };
-    let intake = match kind % 2 {
+    let intake = match kind % 3 {
         0 => Intake::Pictures,
-        _ => Intake::Meshes,
+        1 => Intake::Meshes,
+        _ => Intake::Archive,
     };
     let (first, second) = body.split_at(body.len() * usize::from(*place) / 256);
     HOUSE.with(|house| {
@@ -195,7 +198,12 @@ pub(crate) fn multipart(bytes: &[u8]) {
             let whole = house.form(intake, &[body]).await;
             (whole, house.form(intake, &[first, second]).await)
         });
-        assert_eq!(whole, parted, "parted after {} bytes", first.len());
+        let is_crowded = |came: &Result<String, String>| {
+            (came.as_ref()).is_err_and(|problem| problem.contains("without a part"))
+        };
+        if !is_crowded(&whole) && !is_crowded(&parted) {
+            assert_eq!(whole, parted, "parted after {} bytes", first.len());
+        }
     });
 }
 

@@ -19,6 +19,7 @@ use super::{
     caller::{item_id, job_id},
     error::Problem,
     openapi::{Doc, Id},
+    pace::{Late, cause},
     render, upload,
 };
 
@@ -135,7 +136,7 @@ pub(super) type Object = Map<String, Value>;
 /// A body as the handler takes it.
 ///
 /// # Errors
-/// 422 with what is wrong with it, 413 for one over [`LARGEST_BODY`].
+/// 422 with what is wrong with it, 413 for one over [`LARGEST_BODY`], 408 for one that came too late.
 pub(super) fn body<T: DeserializeOwned>(
     read: Result<Json<Object>, JsonRejection>,
 ) -> Result<T, Problem> {
@@ -143,7 +144,7 @@ pub(super) fn body<T: DeserializeOwned>(
         let message = format!("The body is not as expected: {why}.");
         Problem::field("body", message, "value_error")
     };
-    let Json(object) = read.map_err(|refused| match refused {
+    let refused = |refused: JsonRejection| match refused {
         JsonRejection::JsonDataError(_) => unexpected("it is no object"),
         JsonRejection::MissingJsonContentType(_) => Problem::field(
             "body",
@@ -156,8 +157,12 @@ pub(super) fn body<T: DeserializeOwned>(
             let message = format!("The body is over the limit of {LARGEST_BODY} bytes.");
             Problem::new(StatusCode::PAYLOAD_TOO_LARGE, message)
         }
-        _ => Problem::field("body", "The body is no JSON.", "json_invalid"),
-    })?;
+        refused => match cause::<Late>(&refused) {
+            Some(late) => Problem::from(late),
+            None => Problem::field("body", "The body is no JSON.", "json_invalid"),
+        },
+    };
+    let Json(object) = read.map_err(refused)?;
     serde_json::from_value(object.into()).map_err(|error| unexpected(&error.to_string()))
 }
 

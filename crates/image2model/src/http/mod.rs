@@ -29,6 +29,7 @@ mod models;
 mod openapi;
 mod pace;
 mod page;
+mod parts;
 mod plain;
 mod plain_upload;
 mod render;
@@ -72,15 +73,10 @@ pub use serve::{Surface, Tls, TlsError, serve};
 /// Every route and what it asks of the one who calls it.
 fn routes(service: &Service) -> Routes {
     let limit = |intake: Intake| DefaultBodyLimit::max(intake.body_limit(&service.config.upload));
-    let pace = from_fn_with_state(service.clone(), pace::keep);
     let upload = post(upload::create).layer(limit(Intake::Pictures));
-    let upload = upload.layer(pace.clone());
     let zip = post(zip::create).layer(limit(Intake::Archive));
-    let zip = zip.layer(pace.clone());
     let convert = post(models::convert).layer(limit(Intake::Meshes));
-    let convert = convert.layer(pace.clone());
     let plain_upload = post(plain_upload::create).layer(limit(Intake::Pictures));
-    let plain_upload = plain_upload.layer(pace);
 
     probe_routes(service)
         .get("/", Open, page::index)
@@ -219,14 +215,14 @@ const ALWAYS: [(HeaderName, HeaderValue); 4] = [
 ];
 
 /// What is done for every request, from the outside in: it is counted, hardened, its refusal is written out, a panic
-/// caught, and other sites' pages are kept out. One layer, since each costs a box and a copy of all that lies in it.
+/// caught, other sites' pages are kept out, and its body has its pace. One layer, since each costs a box and a copy of all that lies in it.
 async fn around(State(service): State<Service>, request: Request, next: Next) -> Response {
     let counted = health::Counted::begin(&request);
     let asked = error::Asked::of(&request);
     let answer = async {
         match guard::refused(&service.config.http, &request) {
             Some(problem) => problem.into_response(),
-            None => next.run(request).await,
+            None => next.run(pace::keep(&service, request)).await,
         }
     };
     let mut response = asked.answered(answer).await;

@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Multipart, Path, Query, State, multipart::MultipartRejection},
+    extract::{Path, Query, State, multipart::MultipartRejection},
     http::HeaderMap,
     response::Response,
 };
@@ -21,6 +21,7 @@ use super::{
     error::Problem,
     form::Intake,
     openapi::{self, Doc, Parameter},
+    parts::Parts,
     upload,
 };
 
@@ -33,13 +34,13 @@ pub(super) async fn convert(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
-    multipart: Result<Multipart, MultipartRejection>,
+    parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let multipart = multipart.map_err(|_| {
+    let parts = parts.map_err(|_| {
         let message = "file is missing: send multipart/form-data with a part named file.";
         Problem::field("file", message, "missing")
     })?;
-    upload::accept(service, caller, &headers, multipart, Intake::Meshes).await
+    upload::accept(service, caller, &headers, parts, Intake::Meshes).await
 }
 
 #[derive(Deserialize)]

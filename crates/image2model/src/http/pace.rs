@@ -1,19 +1,17 @@
-//! How long an upload may take: a client that stalls, or never comes to an end, gives its place up.
+//! How long a request's body may take: a client that stalls, or never comes to an end, gives its place up.
 //!
 //! No record names an upload's files before it has ended, so for maintenance they are leftovers once
 //! `artifacts.grace` is over; `upload.timeout`, which is at most half of that, has the request refused long before.
 //!
-//! It wraps the request's body, below whoever reads it: time counts while the reader waits for bytes, and a late
-//! body fails with [`Late`], which the reader finds [behind](Late::behind) its own error.
+//! It wraps each request's body, below whoever reads it: time counts while the reader waits for bytes, and a late
+//! body fails with [`Late`], which the reader finds as a [`cause`] of its own error.
 
 use std::{error::Error, time::Duration};
 
 use axum::{
     BoxError,
-    body::{Body, BodyDataStream, Bytes},
-    extract::{Request, State},
-    middleware::Next,
-    response::Response,
+    body::{Body, BodyDataStream, Bytes, HttpBody as _},
+    extract::Request,
 };
 use futures::{Stream, StreamExt as _, stream};
 use tokio::time::{Instant, sleep, sleep_until};
@@ -39,18 +37,16 @@ pub(super) enum Late {
     Stopping,
 }
 
-impl Late {
-    /// Whether lateness stands anywhere in an error's chain of causes.
-    pub(super) fn behind(error: &(dyn Error + 'static)) -> Option<Self> {
-        let mut cause = Some(error);
-        while let Some(error) = cause {
-            if let Some(late) = error.downcast_ref() {
-                return Some(*late);
-            }
-            cause = error.source();
+/// What stands anywhere in an error's chain of causes.
+pub(super) fn cause<E: Error + Copy + 'static>(error: &(dyn Error + 'static)) -> Option<E> {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if let Some(found) = error.downcast_ref() {
+            return Some(*found);
         }
-        None
+        cause = error.source();
     }
+    None
 }
 
 /// What one body must keep to.
@@ -67,8 +63,11 @@ struct Pace {
     came: u64,
 }
 
-/// Gives the request's body its pace.
-pub(super) async fn keep(State(service): State<Service>, request: Request, next: Next) -> Response {
+/// Gives the request's body, where it has one, its pace.
+pub(super) fn keep(service: &Service, request: Request) -> Request {
+    if request.body().is_end_stream() {
+        return request;
+    }
     let settings = &service.config.upload;
     let pace = Pace::from_now(
         settings.idle_timeout,
@@ -76,9 +75,7 @@ pub(super) async fn keep(State(service): State<Service>, request: Request, next:
         settings.min_rate,
         service.shutdown.clone(),
     );
-    let (head, body) = request.into_parts();
-    let body = Body::from_stream(pace.over(body.into_data_stream()));
-    next.run(Request::from_parts(head, body)).await
+    request.map(|body| Body::from_stream(pace.over(body.into_data_stream())))
 }
 
 impl Pace {
@@ -168,7 +165,7 @@ mod tests {
         while let Some(chunk) = read.next().await {
             end = chunk.err().or(end);
         }
-        let late = end.map(|error| Late::behind(&*error).unwrap());
+        let late = end.map(|error| cause::<Late>(&*error).unwrap());
         (late, began.elapsed())
     }
 

@@ -3,7 +3,7 @@
 
 use axum::{
     extract::{
-        Multipart, State,
+        State,
         multipart::{MultipartError, MultipartRejection},
     },
     http::{HeaderMap, StatusCode},
@@ -21,7 +21,7 @@ use super::{
     form::Intake,
     limits,
     openapi::{self, Doc},
-    pace::Late,
+    parts::{self, Parts},
     upload,
 };
 
@@ -33,29 +33,29 @@ pub(super) async fn create(
     State(service): State<Service>,
     anyone: Caller,
     headers: HeaderMap,
-    multipart: Result<Multipart, MultipartRejection>,
+    parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let mut multipart = multipart.map_err(|_| no_key())?;
-    match holder(&service, &mut multipart).await {
-        Ok(caller) => {
-            let caller = caller.unwrap_or(anyone);
-            let admission = match limits::admit_form(&service, &caller).await {
-                Ok(admission) => admission,
-                Err(refused) => {
-                    upload::hear_out(&mut multipart).await;
-                    return Ok(*refused);
-                }
-            };
-            let now = service.now();
-            let accepted =
-                upload::accept(service, caller, &headers, multipart, Intake::Pictures).await;
-            Ok(limits::told(accepted, &admission, now))
-        }
+    let mut parts = parts.map_err(|_| no_key())?;
+    // The address has it until the key is known, whose it is then.
+    let place = service.upload_place(&anyone)?;
+    let caller = match holder(&service, &mut parts).await {
+        Ok(caller) => caller.unwrap_or(anyone),
         Err(problem) => {
-            upload::hear_out(&mut multipart).await;
-            Err(problem)
+            upload::hear_out(&mut parts).await;
+            return Err(problem);
         }
-    }
+    };
+    let admission = match limits::admit_form(&service, &caller).await {
+        Ok(admission) => admission,
+        Err(refused) => {
+            upload::hear_out(&mut parts).await;
+            return Ok(*refused);
+        }
+    };
+    let (now, place) = (service.now(), place.passed_to(&service, &caller)?);
+    let accepted =
+        upload::accept_at(place, service, caller, &headers, parts, Intake::Pictures).await;
+    Ok(limits::told(accepted, &admission, now))
 }
 
 pub(super) fn docs() -> Vec<Doc> {
@@ -71,8 +71,8 @@ pub(super) fn docs() -> Vec<Doc> {
 }
 
 /// Who sends the form; `None` where nobody needs a key.
-async fn holder(service: &Service, form: &mut Multipart) -> Result<Option<Caller>, Problem> {
-    let first = form.next_field().await.map_err(|error| broken(&error))?;
+async fn holder(service: &Service, form: &mut Parts) -> Result<Option<Caller>, Problem> {
+    let first = form.next().await.map_err(|error| broken(&error))?;
     let named = |name: Option<&str>| name == Some("key");
     let Some(mut field) = first.filter(|field| named(field.name()) && field.file_name().is_none())
     else {
@@ -103,5 +103,5 @@ fn no_key() -> Problem {
 
 fn broken(error: &MultipartError) -> Problem {
     let malformed = "The multipart form is malformed or ended early.";
-    Late::behind(error).map_or_else(|| Problem::bad_request(malformed), Problem::from)
+    parts::fault(error).unwrap_or_else(|| Problem::bad_request(malformed))
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{Multipart, Path, State, multipart::MultipartRejection},
+    extract::{Path, State, multipart::MultipartRejection},
     http::{HeaderMap, HeaderName, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,7 +14,7 @@ use serde_json::json;
 
 use crate::{
     job::{ItemId, ItemStatus, Job, JobId, JobStatus},
-    service::{Caller, Service},
+    service::{Caller, Service, UploadPlace},
 };
 
 use super::{
@@ -22,6 +22,7 @@ use super::{
     error::Problem,
     form::{self, Intake},
     openapi::{self, Doc, FileStatus, Id, Parameter},
+    parts::Parts,
     render,
 };
 
@@ -36,14 +37,14 @@ pub(super) async fn create(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
-    multipart: Result<Multipart, MultipartRejection>,
+    parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let multipart = multipart.map_err(|_| {
+    let parts = parts.map_err(|_| {
         let message =
             "files is missing: send multipart/form-data with a part named files for each image.";
         Problem::field("files", message, "missing")
     })?;
-    accept(service, caller, &headers, multipart, Intake::Pictures).await
+    accept(service, caller, &headers, parts, Intake::Pictures).await
 }
 
 /// Takes files in and answers with the job that they have become.
@@ -51,16 +52,28 @@ pub(super) async fn accept(
     service: Service,
     caller: Caller,
     headers: &HeaderMap,
-    multipart: Multipart,
+    parts: Parts,
+    intake: Intake,
+) -> Result<Response, Problem> {
+    let place = service.upload_place(&caller)?;
+    accept_at(place, service, caller, headers, parts, intake).await
+}
+
+/// The same for one who has a place.
+pub(super) async fn accept_at(
+    place: UploadPlace,
+    service: Service,
+    caller: Caller,
+    headers: &HeaderMap,
+    parts: Parts,
     intake: Intake,
 ) -> Result<Response, Problem> {
     let key = idempotency_key(headers)?;
-    let place = service.upload_place()?;
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
     let (of, by) = (service.clone(), caller.clone());
     let work = async move {
         let _place = place;
-        take_in(of, by, key, multipart, intake).await
+        take_in(of, by, key, parts, intake).await
     };
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "taking in an upload failed");
@@ -78,29 +91,28 @@ async fn take_in(
     service: Service,
     caller: Caller,
     key: Option<String>,
-    mut multipart: Multipart,
+    mut parts: Parts,
     intake: Intake,
 ) -> Result<Job, Problem> {
     let may_hurry = caller.may_hurry;
     let mut submission = service.begin(caller, key.as_deref()).await?;
     let settings = &service.config.upload;
-    let read = form::read(intake, settings, &mut submission, &mut multipart).await;
+    let read = form::read(intake, settings, &mut submission, &mut parts).await;
     match read.and_then(|asked| asked.allowed(may_hurry)) {
         Ok(asked) => Ok(submission
             .submit(&asked.request, asked.priority, asked.about)
             .await?),
         Err(problem) => {
             submission.discard().await;
-            hear_out(&mut multipart).await;
+            hear_out(&mut parts).await;
             Err(problem)
         }
     }
 }
 
 /// Lets a refused client finish sending.
-pub(super) async fn hear_out(multipart: &mut Multipart) {
-    let rest = async { while let Ok(Some(_)) = multipart.next_field().await {} };
-    let _ = tokio::time::timeout(LINGER, rest).await;
+pub(super) async fn hear_out(parts: &mut Parts) {
+    let _ = tokio::time::timeout(LINGER, parts.pass_over()).await;
 }
 
 /// What a client sends to repeat a request safely, without blanks around it.

@@ -1,10 +1,7 @@
 //! Pictures in one archive: taken in as an upload's pictures are, with the archive between the form and them.
 
 use axum::{
-    extract::{
-        Multipart, State,
-        multipart::{Field, MultipartRejection},
-    },
+    extract::{State, multipart::MultipartRejection},
     http::{HeaderMap, StatusCode},
     response::Response,
 };
@@ -20,6 +17,7 @@ use super::{
     error::Problem,
     form::{Form, Intake},
     openapi::{self, Doc},
+    parts::{Part, Parts},
     upload,
 };
 
@@ -28,19 +26,19 @@ pub(super) async fn create(
     State(service): State<Service>,
     caller: Caller,
     headers: HeaderMap,
-    multipart: Result<Multipart, MultipartRejection>,
+    parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let multipart = multipart.map_err(|_| {
+    let parts = parts.map_err(|_| {
         let message =
             "file is missing: send multipart/form-data with a part named file, a ZIP archive.";
         Problem::field("file", message, "missing")
     })?;
-    upload::accept(service, caller, &headers, multipart, Intake::Archive).await
+    upload::accept(service, caller, &headers, parts, Intake::Archive).await
 }
 
 impl Form<'_> {
     /// Takes the archive in. Its members wait until the form has ended: what else is wrong costs nothing then.
-    pub(super) async fn take_archive(&mut self, mut field: Field<'_>) -> Result<(), Problem> {
+    pub(super) async fn take_archive(&mut self, field: &mut Part<'_>) -> Result<(), Problem> {
         if self.archive.is_some() {
             let message = "file is given twice; all pictures are sent in one archive.";
             return Err(Problem::field("file", message, "repeated"));

@@ -1,5 +1,7 @@
 //! Items of an old job as a job of their own. Every job owns its files, so their uploads are copied first; what was
 //! copied for a job that comes to nothing is deleted, or left to maintenance, since no record names it.
+//!
+//! A repeat is looked for before anything else, the old job included: what was made of it outlives it.
 
 use futures::future::try_join_all;
 use sha2::{Digest, Sha256};
@@ -8,8 +10,8 @@ use uuid::Uuid;
 use crate::{
     artifacts::{ArtifactError, ArtifactKey, Artifacts},
     job::{
-        About, Flow, Item, ItemStatus, Job, JobId, Priority,
-        transition::{self, NewItem, NewJob},
+        About, Flow, Item, ItemStatus, Job, JobId, Owner, Priority,
+        transition::{NewItem, NewJob},
     },
     provider::ModelRequest,
     store::{Created, Jobs},
@@ -31,6 +33,8 @@ pub(super) struct Again<'a> {
     pub(super) request: Option<&'a ModelRequest>,
     /// The new job's. What was made again under the same id is found, and not made twice.
     pub(super) id: JobId,
+    /// Of what is asked for, by [`fingerprint`].
+    pub(super) fingerprint: String,
     pub(super) flow: Flow,
     pub(super) priority: Priority,
 }
@@ -48,6 +52,13 @@ impl Service {
         id: JobId,
         idempotency_key: Option<&str>,
     ) -> Result<Job, ServiceError> {
+        let fingerprint = fingerprint(id, None, None);
+        if let Some(job) = self
+            .made_before(caller, idempotency_key, &fingerprint)
+            .await?
+        {
+            return Ok(job);
+        }
         let old = self.job(caller, id).await?;
         if old.ended.is_none() {
             let why = "the job has not ended; there is nothing to retry yet".to_owned();
@@ -66,6 +77,7 @@ impl Service {
             items,
             request: None,
             id: caller.new_job(idempotency_key),
+            fingerprint,
             flow: caller.flow.clone(),
             priority: match caller.may_hurry {
                 true => old.priority,
@@ -73,6 +85,23 @@ impl Service {
             },
         };
         self.make_again(caller, again).await
+    }
+
+    /// The job that this request of the caller's has made already, under its idempotency key.
+    ///
+    /// # Errors
+    /// [`ServiceError::KeyReused`], [`ServiceError::Removed`].
+    pub(super) async fn made_before(
+        &self,
+        caller: &Caller,
+        idempotency_key: Option<&str>,
+        fingerprint: &str,
+    ) -> Result<Option<Job>, ServiceError> {
+        if idempotency_key.is_none() {
+            return Ok(None);
+        }
+        let id = caller.new_job(idempotency_key);
+        made_before(&*self.store.jobs, id, &caller.owner, fingerprint).await
     }
 
     /// Makes images of the caller's again, as far as quotas and room allow.
@@ -96,19 +125,13 @@ impl Service {
 }
 
 impl Again<'_> {
-    /// Makes the job, or finds the one that this is a repeat of.
+    /// Makes the job, or finds the one that another made of the same meanwhile.
     ///
     /// # Errors
     /// [`ServiceError::Conflict`] when an upload is gone by now; [`ServiceError::KeyReused`],
     /// [`ServiceError::Removed`], [`ServiceError::Full`]; nothing is left behind.
     pub(super) async fn make(self) -> Result<Created, ServiceError> {
         let new = self.new_job();
-        if let Some(job) = self.jobs.job(new.id).await? {
-            return match transition::repeats(&job, &new) {
-                Ok(()) => Ok(Created::Existing(job)),
-                Err(refused) => Err(why_not_made(new.id, refused.into())),
-            };
-        }
         if let Err(error) = self.copy(&new).await {
             let copies = new.items.iter().map(|item| item.upload.as_str());
             discard(self.artifacts, copies).await;
@@ -146,30 +169,12 @@ impl Again<'_> {
             owner: old.owner.clone(),
             flow: self.flow.clone(),
             priority: self.priority,
-            fingerprint: Some(self.fingerprint(&options, &formats)),
+            fingerprint: Some(self.fingerprint.clone()),
             options,
             formats,
             about,
             items: items.collect(),
         }
-    }
-
-    /// Over what is made again, unlike that of any upload; where it is made in another way, over that, too.
-    fn fingerprint(&self, options: &[(String, String)], formats: &[String]) -> String {
-        let mut hash = Sha256::new();
-        hash.update(format!("again {}", self.old.id));
-        for item in &self.items {
-            hash.update([item.number]);
-        }
-        if self.request.is_some() {
-            let told = options.iter().flat_map(|(name, value)| [name, value]);
-            for text in told.chain(formats) {
-                hash.update((text.len() as u64).to_be_bytes());
-                hash.update(text);
-            }
-        }
-        let digest = hash.finalize();
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 
     async fn copy(&self, new: &NewJob) -> Result<(), ServiceError> {
@@ -186,4 +191,39 @@ impl Again<'_> {
         });
         try_join_all(copies).await.map(drop)
     }
+}
+
+/// The job that `fingerprint` of this owner's has made already under this id.
+///
+/// # Errors
+/// [`ServiceError::KeyReused`], [`ServiceError::Removed`].
+pub(super) async fn made_before(
+    jobs: &dyn Jobs,
+    id: JobId,
+    owner: &Owner,
+    fingerprint: &str,
+) -> Result<Option<Job>, ServiceError> {
+    let found = jobs.repeated(id, owner, fingerprint).await;
+    found.map_err(|error| why_not_made(id, error))
+}
+
+/// Over what is asked to be made again, unlike that of any upload: one item of a job or else all that have failed, and the
+/// way where it is another. Nothing goes in that only the old job tells, since it may be gone when the request is repeated;
+/// which items have failed never changes once it has ended.
+pub(super) fn fingerprint(old: JobId, item: Option<u8>, request: Option<&ModelRequest>) -> String {
+    let mut hash = Sha256::new();
+    hash.update(format!("again {old}"));
+    if let Some(number) = item {
+        hash.update([number]);
+    }
+    if let Some(request) = request {
+        let (options, formats) = (request.to_stored(), request.stored_formats());
+        let told = options.iter().flat_map(|(name, value)| [name, value]);
+        for text in told.chain(&formats) {
+            hash.update((text.len() as u64).to_be_bytes());
+            hash.update(text);
+        }
+    }
+    let digest = hash.finalize();
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
 }

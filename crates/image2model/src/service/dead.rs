@@ -10,7 +10,10 @@ use crate::{
     store::{Created, Died, Jobs, StoreError},
 };
 
-use super::{Service, ServiceError, again::Again};
+use super::{
+    Service, ServiceError,
+    again::{self, Again},
+};
 
 /// The list of dead tasks.
 #[derive(Clone)]
@@ -98,17 +101,27 @@ impl DeadLetters {
             .ok_or(ServiceError::NotFound("dead letter"))?;
         // No client's own key has a line break in it.
         let key = format!("requeue\n{}", task.id);
+        let id = JobId::derived(&old.owner.0, &key);
+        let fingerprint = again::fingerprint(old.id, Some(item.number), None);
+        let made = again::made_before(&*self.jobs, id, &old.owner, &fingerprint).await?;
         let again = Again {
             jobs: &*self.jobs,
             artifacts: &self.artifacts,
             old,
             items: vec![item],
             request: None,
-            id: JobId::derived(&old.owner.0, &key),
+            id,
+            fingerprint,
             flow: old.flow.clone(),
             priority: old.priority,
         };
-        let (Created::New(new) | Created::Existing(new)) = again.make().await?;
+        let new = match made {
+            Some(job) => job,
+            None => {
+                let (Created::New(job) | Created::Existing(job)) = again.make().await?;
+                job
+            }
+        };
         match self.jobs.bury(&task.id).await {
             // Who asked at the same time was quicker, with the same job.
             Ok(()) | Err(StoreError::NotFound) => Ok(new),

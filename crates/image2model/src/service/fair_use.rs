@@ -18,7 +18,7 @@ use crate::{
         rate::{Admission, Window},
     },
     config::{Config, LimitSettings, QuotaSettings},
-    job::{Holding, JobId, Lane, Owner, Queue},
+    job::{Flow, Holding, JobId, Lane, Owner, Queue},
     store::Depth,
 };
 
@@ -33,11 +33,16 @@ pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 type Depths = BTreeMap<(Queue, Lane), Depth>;
 
+/// Uploads at once that each may send while there are places: a browser's with the most files, one each.
+const LEAST_SHARE: usize = 25;
+
 /// What one process counts.
 #[derive(Clone)]
 pub(super) struct FairUse {
     tally: Arc<Mutex<Tally>>,
     uploads: Arc<Semaphore>,
+    /// How many of them each holds.
+    shares: Arc<Mutex<HashMap<Flow, usize>>>,
     streams: Arc<Mutex<HashMap<Owner, u32>>>,
     depths: Arc<Fresh<Depths>>,
 }
@@ -45,6 +50,12 @@ pub(super) struct FairUse {
 /// One of the uploads that this process receives at once, for as long as it is kept.
 pub struct UploadPlace {
     _permit: OwnedSemaphorePermit,
+    share: Share,
+}
+
+/// One place of those that a flow holds; nothing where they are not counted.
+struct Share {
+    counted: Option<(FairUse, Flow)>,
 }
 
 /// One of the streams that an owner has open, for as long as it is kept; nothing where they are not counted.
@@ -69,6 +80,7 @@ impl FairUse {
         Self {
             tally: Arc::default(),
             uploads: Arc::new(Semaphore::new(config.upload.max_running)),
+            shares: Arc::default(),
             streams: Arc::default(),
             depths: Arc::new(Fresh::new(FRESH)),
         }
@@ -76,6 +88,39 @@ impl FairUse {
 
     fn streams(&self) -> MutexGuard<'_, HashMap<Owner, u32>> {
         self.streams.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn shares(&self) -> MutexGuard<'_, HashMap<Flow, usize>> {
+        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let Some((fair, flow)) = self.counted.take() else {
+            return;
+        };
+        let mut shares = fair.shares();
+        if let Some(held) = shares.get_mut(&flow) {
+            *held -= 1;
+            if *held == 0 {
+                shares.remove(&flow);
+            }
+        }
+    }
+}
+
+impl UploadPlace {
+    /// The same place as another's.
+    ///
+    /// # Errors
+    /// [`ServiceError::Busy`] when that caller holds as many as one may.
+    pub fn passed_to(self, service: &Service, caller: &Caller) -> Result<Self, ServiceError> {
+        let Self { _permit, share } = self;
+        // First, since it may be the same caller's.
+        drop(share);
+        let share = service.share(caller)?;
+        Ok(Self { _permit, share })
     }
 }
 
@@ -181,17 +226,41 @@ impl Service {
     /// A place for an upload, before anything of it is read.
     ///
     /// # Errors
-    /// [`ServiceError::Busy`] when this process receives as many as it may.
-    pub fn upload_place(&self) -> Result<UploadPlace, ServiceError> {
+    /// [`ServiceError::Busy`] when this process receives as many as it may, or as many of this caller.
+    pub fn upload_place(&self, caller: &Caller) -> Result<UploadPlace, ServiceError> {
         let taken = self.fair.uploads.clone().try_acquire_owned();
-        taken
-            .map(|permit| UploadPlace { _permit: permit })
-            .map_err(|_| {
-                let most = self.config.upload.max_running;
-                ServiceError::Busy(format!(
-                    "{most} uploads are being received, which is the limit (upload.max_running); try again shortly."
-                ))
-            })
+        let permit = taken.map_err(|_| {
+            let most = self.config.upload.max_running;
+            ServiceError::Busy(format!(
+                "{most} uploads are being received, which is the limit (upload.max_running); try again shortly."
+            ))
+        })?;
+        Ok(UploadPlace {
+            _permit: permit,
+            share: self.share(caller)?,
+        })
+    }
+
+    /// One of the places that a caller may have: a quarter of all, or [`LEAST_SHARE`]. Who is held to no rate may have
+    /// all.
+    fn share(&self, caller: &Caller) -> Result<Share, ServiceError> {
+        if caller.is_unlimited {
+            return Ok(Share { counted: None });
+        }
+        let all = self.config.upload.max_running;
+        let most = LEAST_SHARE.max(all / 4);
+        let mut shares = self.fair.shares();
+        let held = shares.entry(caller.flow.clone()).or_default();
+        if *held >= most {
+            return Err(ServiceError::Busy(format!(
+                "{held} of your uploads are being received, which is one caller's share of {all} (upload.max_running); \
+                 try again when one has ended."
+            )));
+        }
+        *held += 1;
+        drop(shares);
+        let counted = Some((self.fair.clone(), caller.flow.clone()));
+        Ok(Share { counted })
     }
 
     /// A place for an event stream.

@@ -8,7 +8,10 @@ use crate::{
     store::StoreError,
 };
 
-use super::{Caller, Service, ServiceError, again::Again};
+use super::{
+    Caller, Service, ServiceError,
+    again::{self, Again},
+};
 
 /// What a picture takes on one core, for want of anything better known.
 const TYPICAL: Duration = Duration::from_secs(5);
@@ -26,6 +29,13 @@ impl Service {
         request: &ModelRequest,
         idempotency_key: Option<&str>,
     ) -> Result<Job, ServiceError> {
+        let fingerprint = again::fingerprint(from.job(), Some(from.number()), Some(request));
+        if let Some(job) = self
+            .made_before(&caller, idempotency_key, &fingerprint)
+            .await?
+        {
+            return Ok(job);
+        }
         let (job, item) = self.item(&caller, from).await?;
         if is_conversion(&job) {
             let why = format!(
@@ -41,6 +51,7 @@ impl Service {
             items: vec![&item],
             request: Some(request),
             id: caller.new_job(idempotency_key),
+            fingerprint,
             flow: caller.flow.clone(),
             priority: Priority::Normal,
         };

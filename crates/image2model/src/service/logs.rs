@@ -1,21 +1,27 @@
 //! The log for administrators: what blocks is done where that is allowed, and exports go to the artifacts.
+//!
+//! An export under an idempotency key begins with a claim, a small file that is written once: what was asked for, and of
+//! which process. So its repeat is known in every process of a fleet, and maintenance removes both by their age.
 
-use std::{io, time::Duration};
+use std::{
+    collections::HashSet,
+    io,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
 
 use bytes::Bytes;
-use futures::{StreamExt as _, TryStreamExt as _, stream::BoxStream};
+use futures::stream::BoxStream;
 use tokio::sync::mpsc;
 use uuid::Uuid;
 
 use crate::{
-    artifacts::{ArtifactError, ArtifactKey, Upload},
+    artifacts::{ArtifactError, ArtifactKey, EXPORTS_KEPT, Upload},
+    job::{JobId, Timestamp},
     logs::{Entry, LogType, Logs, Range},
 };
 
-use super::{Service, ServiceError};
+use super::{Caller, Service, ServiceError};
 
-/// How long an export stays.
-const KEPT: Duration = Duration::from_secs(86_400);
 /// Bytes that are handed on at once, and how many such pieces wait.
 const PIECE: usize = 64 * 1024;
 const PIECES: usize = 4;
@@ -72,6 +78,88 @@ impl ExportFormat {
     }
 }
 
+/// What is to be exported.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Excerpt {
+    pub kinds: Vec<LogType>,
+    pub range: Range,
+    pub format: ExportFormat,
+}
+
+impl Excerpt {
+    /// In one line.
+    fn told(&self) -> String {
+        let kinds: Vec<_> = self.kinds.iter().map(|kind| kind.name()).collect();
+        let (from, until) = (self.range.from, self.range.until);
+        format!("{} {from} {until} {}", kinds.join(","), self.format.name())
+    }
+}
+
+/// An export that is there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Exported {
+    pub id: Uuid,
+    /// The process whose log it is of.
+    pub replica: String,
+}
+
+/// Who makes an export under an idempotency key: the first that asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Claim {
+    at: Timestamp,
+    replica: String,
+    /// Of the excerpt.
+    told: String,
+}
+
+impl Claim {
+    fn write(&self) -> Bytes {
+        format!("{}\n{}\n{}", self.at.0, self.replica, self.told).into()
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut lines = str::from_utf8(bytes).ok()?.splitn(3, '\n');
+        Some(Self {
+            at: Timestamp(lines.next()?.parse().ok()?),
+            replica: lines.next()?.to_owned(),
+            told: lines.next()?.to_owned(),
+        })
+    }
+}
+
+/// The exports that this process is making under idempotency keys.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Exporting(Arc<Mutex<HashSet<Uuid>>>);
+
+/// An export's place among them, until it is dropped.
+#[derive(Debug)]
+struct Place {
+    of: Exporting,
+    id: Uuid,
+}
+
+impl Exporting {
+    /// `None` while it is being made.
+    fn enter(&self, id: Uuid) -> Option<Place> {
+        // A place that is dropped leaves again, so none is made before it is known to be free.
+        let is_free = self.ids().insert(id);
+        is_free.then(|| Place {
+            of: self.clone(),
+            id,
+        })
+    }
+
+    fn ids(&self) -> MutexGuard<'_, HashSet<Uuid>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.of.ids().remove(&self.id);
+    }
+}
+
 impl Service {
     /// Reads or changes the log's files.
     ///
@@ -90,19 +178,94 @@ impl Service {
         }
     }
 
-    /// Writes lines of the log to a file among the artifacts, where they stay for a day.
+    /// Writes lines of the log to a file among the artifacts, where they stay for a day. A repeat under the same
+    /// idempotency key finds what is there.
     ///
     /// # Errors
-    /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
+    /// [`ServiceError::KeyReused`]; [`ServiceError::Conflict`] while the same is being made; [`ServiceError::Full`],
+    /// [`ServiceError::Unavailable`].
     pub async fn export_logs(
         &self,
-        kinds: Vec<LogType>,
-        range: Range,
-        format: ExportFormat,
-    ) -> Result<Uuid, ServiceError> {
-        self.remove_old_exports().await?;
-        let id = Uuid::new_v4();
-        let mut file = self.artifacts.upload(&key(id, format)).await?;
+        caller: &Caller,
+        excerpt: Excerpt,
+        idempotency_key: Option<&str>,
+    ) -> Result<Exported, ServiceError> {
+        let own = self.logs.replica().to_owned();
+        let Some(key) = idempotency_key else {
+            let id = Uuid::new_v4();
+            self.write_export(id, excerpt).await?;
+            return Ok(Exported { id, replica: own });
+        };
+        // No key of a client has a line break in it, so that none makes a job of this id.
+        let id = JobId::derived(&caller.owner.0, &format!("export\n{key}")).as_uuid();
+        let Some(_place) = self.exporting.enter(id) else {
+            return Err(still_made());
+        };
+        let (told, format) = (excerpt.told(), excerpt.format);
+        if let Some(first) = self.claim(id, &told).await? {
+            if first.told != told {
+                return Err(ServiceError::KeyReused);
+            }
+            if self.artifacts.exists(&file_of(id, format)).await? {
+                let replica = first.replica;
+                return Ok(Exported { id, replica });
+            }
+            // One of this process's own that is not being made has failed before.
+            if first.replica != own {
+                return Err(still_made());
+            }
+        }
+        let written = self.write_export(id, excerpt).await;
+        if written.is_err() {
+            self.withdraw(&claim_of(id)).await;
+        }
+        written.map(|()| Exported { id, replica: own })
+    }
+
+    /// Claims an export for this process; `Some` of who was first, unless that is over a day ago.
+    async fn claim(&self, id: Uuid, told: &str) -> Result<Option<Claim>, ServiceError> {
+        let (key, now) = (claim_of(id), self.now());
+        let claim = Claim {
+            at: now,
+            replica: self.logs.replica().to_owned(),
+            told: told.to_owned(),
+        };
+        match self.artifacts.put(&key, claim.write()).await {
+            Err(ArtifactError::Exists) => {}
+            put => return Ok(put.map(|()| None)?),
+        }
+        let first = match self.artifacts.get(&key).await {
+            Ok(bytes) => Claim::read(&bytes),
+            // It goes at this moment.
+            Err(ArtifactError::NotFound) => return Err(still_made()),
+            Err(error) => return Err(error.into()),
+        };
+        if let Some(first) = first.filter(|first| first.at.after(EXPORTS_KEPT) > now) {
+            return Ok(Some(first));
+        }
+        for format in ExportFormat::ALL {
+            self.artifacts.delete(&file_of(id, format)).await?;
+        }
+        self.artifacts.delete(&key).await?;
+        match self.artifacts.put(&key, claim.write()).await {
+            Err(ArtifactError::Exists) => Err(still_made()),
+            put => Ok(put.map(|()| None)?),
+        }
+    }
+
+    async fn withdraw(&self, claim: &ArtifactKey) {
+        if let Err(error) = self.artifacts.delete(claim).await {
+            tracing::warn!(%error, "the claim of a failed export stays until maintenance");
+        }
+    }
+
+    async fn write_export(&self, id: Uuid, excerpt: Excerpt) -> Result<(), ServiceError> {
+        let Excerpt {
+            kinds,
+            range,
+            format,
+        } = excerpt;
+        let mut file = self.artifacts.upload(&file_of(id, format)).await?;
         let (pieces, mut read) = mpsc::channel(PIECES);
         let reading = self.with_logs(move |logs| write(logs, &kinds, range, format, &pieces));
         let writing = async {
@@ -112,13 +275,12 @@ impl Service {
             Ok::<_, ServiceError>(())
         };
         match tokio::try_join!(reading, writing) {
-            Ok(_) => file.finish().await?,
+            Ok(_) => Ok(file.finish().await?),
             Err(error) => {
                 give_up(file).await;
-                return Err(error);
+                Err(error)
             }
         }
-        Ok(id)
     }
 
     /// An export's size and content.
@@ -130,25 +292,21 @@ impl Service {
         id: Uuid,
         format: ExportFormat,
     ) -> Result<(u64, BoxStream<'static, Result<Bytes, ArtifactError>>), ServiceError> {
-        Ok(self.artifacts.read(&key(id, format)).await?)
-    }
-
-    async fn remove_old_exports(&self) -> Result<(), ServiceError> {
-        let oldest = self.now().before(KEPT).0;
-        let listed = self.artifacts.exports().try_filter(move |file| {
-            let is_old = file.modified_ms < oldest;
-            async move { is_old }
-        });
-        let mut old = listed.boxed();
-        while let Some(file) = old.try_next().await? {
-            self.artifacts.delete(&file.key).await?;
-        }
-        Ok(())
+        Ok(self.artifacts.read(&file_of(id, format)).await?)
     }
 }
 
-fn key(id: Uuid, format: ExportFormat) -> ArtifactKey {
+fn still_made() -> ServiceError {
+    let why = "the export of this Idempotency-Key is being made; ask again, or under another key if it never comes";
+    ServiceError::Conflict(why.to_owned())
+}
+
+fn file_of(id: Uuid, format: ExportFormat) -> ArtifactKey {
     ArtifactKey::export(id, &format!("logs.{}", format.name()))
+}
+
+fn claim_of(id: Uuid) -> ArtifactKey {
+    ArtifactKey::claim(id)
 }
 
 async fn give_up(file: Upload) {
@@ -179,4 +337,33 @@ fn write(
     })?;
     gathered += format.tail();
     pieces.blocking_send(gathered.into()).map_err(gone)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_export_is_made_once_at_a_time() {
+        let exporting = Exporting::default();
+        let [one, other] = [1, 2].map(Uuid::from_u128);
+        let place = exporting.enter(one).unwrap();
+        assert!(exporting.enter(one).is_none());
+        assert!(exporting.enter(other).is_some());
+        drop(place);
+        assert!(exporting.enter(one).is_some());
+    }
+
+    #[test]
+    fn a_claim_is_read_as_it_was_written() {
+        let claim = Claim {
+            at: Timestamp(17),
+            replica: "host-1".to_owned(),
+            told: "audit,errors 0 86400000 csv".to_owned(),
+        };
+        assert_eq!(Claim::read(&claim.write()), Some(claim));
+        for damaged in [&b""[..], b"17\nhost-1", b"x\ny\nz", b"\xff\n\n"] {
+            assert_eq!(Claim::read(damaged), None);
+        }
+    }
 }

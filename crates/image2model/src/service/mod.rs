@@ -48,12 +48,12 @@ pub use files::OpenFile;
 pub use housekeeping::{JobFiles, Removal, Stock, Stocks};
 pub use keyring::{Keyring, REVIEW, Signer, random};
 pub use listing::Filter;
-pub use logs::ExportFormat;
+pub use logs::{Excerpt, ExportFormat, Exported};
 pub use spool::{ArchiveError, Spool};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 
-use self::{fair_use::FairUse, fresh::Fresh};
+use self::{fair_use::FairUse, fresh::Fresh, logs::Exporting};
 
 /// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -211,6 +211,7 @@ pub struct Shared {
     tasks: TaskTracker,
     started: Timestamp,
     fair: FairUse,
+    exporting: Exporting,
     failing_since: Arc<Mutex<Option<Timestamp>>>,
     /// As metrics show them.
     workers: Fresh<Vec<WorkerReport>>,
@@ -245,6 +246,7 @@ impl Service {
             logs: parts.logs,
             space: parts.space,
             host: Host::default(),
+            exporting: Exporting::default(),
             failing_since: Arc::default(),
             workers: Fresh::new(fair_use::FRESH),
             feed,

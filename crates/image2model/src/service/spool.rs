@@ -1,6 +1,6 @@
 //! An archive of images on its way in: in a file without a name, which goes with its last reader, however that ends.
 
-use std::io;
+use std::{fs, io};
 
 use tokio::{fs::File, io::AsyncWriteExt as _, task::spawn_blocking};
 
@@ -34,11 +34,19 @@ pub struct Spool {
 }
 
 impl Spool {
-    /// It lies in the data directory, which is on a disk even where images lie in a bucket.
+    /// It lies in the data directory, which is on a disk even where images lie in a bucket. Nothing else may ever have
+    /// made that directory, where the jobs do not lie in it either.
     pub(super) async fn begin(config: &Config) -> Result<Self, ServiceError> {
         let folder = config.data_dir.clone();
-        let file = blocking(move || tempfile::tempfile_in(folder)).await?;
-        let mut file = File::from_std(file.map_err(failed)?);
+        let begin = move || {
+            fs::create_dir_all(&folder)?;
+            tempfile::tempfile_in(folder)
+        };
+        let begun = blocking(begin).await?.inspect_err(|error| {
+            let folder = config.data_dir.display();
+            tracing::error!(%folder, %error, "an archive cannot be received: the data directory cannot be written");
+        });
+        let mut file = File::from_std(begun.map_err(failed)?);
         file.set_max_buf_size(BUFFER);
         let most_files = config.upload.max_files;
         Ok(Self {

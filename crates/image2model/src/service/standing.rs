@@ -2,6 +2,7 @@
 
 use std::{
     fmt, io,
+    path::Path,
     sync::PoisonError,
     time::{Duration, Instant},
 };
@@ -192,6 +193,11 @@ impl Service {
 
     /// Room where the files lie, or else where the store does; `None` when no disk here holds either.
     pub(super) fn watched_disk(&self) -> Option<io::Result<Space>> {
+        Some((self.space)(self.watched_folder()?))
+    }
+
+    /// Where that disk is looked at.
+    pub(super) fn watched_folder(&self) -> Option<&Path> {
         let own = || {
             self.config
                 .store
@@ -199,8 +205,7 @@ impl Service {
                 .is_empty()
                 .then_some(self.config.data_dir.as_path())
         };
-        let place = self.artifacts.folder().or_else(own)?;
-        Some((self.space)(place))
+        self.artifacts.folder().or_else(own)
     }
 
     /// Milliseconds since the first of the readings that all failed.

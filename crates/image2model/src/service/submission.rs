@@ -101,6 +101,22 @@ impl Service {
         }
         Ok(())
     }
+
+    /// As [`admit`](Self::admit), of the room for what is only passing through the data directory. Nothing will be
+    /// removed there to make some, unless it is on the watched disk, of which `admit` has judged.
+    async fn admit_scratch(&self, job: JobId) -> Result<(), ServiceError> {
+        let scratch = &self.config.data_dir;
+        let watched = self.watched_folder();
+        if watched.is_some_and(|watched| watched.starts_with(scratch)) {
+            return Ok(());
+        }
+        let space = (self.space)(scratch);
+        let space = space.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
+        if space.is_low() && self.store.jobs.job(job).await?.is_none() {
+            return Err(ServiceError::Full);
+        }
+        Ok(())
+    }
 }
 
 impl Submission {
@@ -131,7 +147,9 @@ impl Submission {
     /// # Errors
     /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
     pub async fn spool(&self) -> Result<Spool, ServiceError> {
-        Spool::begin(&self.service.config).await
+        let spool = Spool::begin(&self.service.config).await?;
+        self.service.admit_scratch(self.job).await?;
+        Ok(spool)
     }
 
     /// Takes an image out of an archive, durably.

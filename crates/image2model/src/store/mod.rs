@@ -70,8 +70,8 @@ pub enum StoreError {
 
 impl StoreError {
     /// Why a submission makes no job in place of a removed one that is remembered by its fingerprint.
-    fn removed(new: &NewJob, fingerprint: &str) -> Self {
-        if new.fingerprint.as_deref() == Some(fingerprint) {
+    fn removed(asked: Option<&str>, fingerprint: &str) -> Self {
+        if asked == Some(fingerprint) {
             Self::Removed
         } else {
             Self::KeyReused
@@ -238,6 +238,18 @@ pub trait Jobs: Send + Sync {
     /// with this one, and was deleted or made less than [`KEY_KEPT`](crate::job::KEY_KEPT) ago;
     /// [`StoreError::Conflict`] when it has no items or too many.
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError>;
+
+    /// The job that `create_job` would find with this id, owner and fingerprint; `None` where it would make one. For
+    /// whoever has much to do before a job can be made.
+    ///
+    /// # Errors
+    /// [`StoreError::KeyReused`], [`StoreError::Removed`], as of `create_job`.
+    async fn repeated(
+        &self,
+        id: JobId,
+        owner: &Owner,
+        fingerprint: &str,
+    ) -> Result<Option<Job>, StoreError>;
 
     /// Hands out up to `limit` ready tasks in fair order.
     async fn reserve(&self, ask: Reserve) -> Result<Vec<Reserved>, StoreError>;

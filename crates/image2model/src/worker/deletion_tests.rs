@@ -1,11 +1,24 @@
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use uuid::Uuid;
 
 use super::{super::maintenance, House};
 use crate::{
-    artifacts::ArtifactKey,
-    job::{Lane, Queue, WorkerId},
+    artifacts::{ArtifactKey, EXPORTS_KEPT},
+    clock::{Clock, SystemClock},
+    job::{JobId, Lane, Queue, Timestamp, WorkerId},
     store::Reserve,
 };
+
+/// That much later than it is.
+struct Later(Duration);
+
+impl Clock for Later {
+    fn now(&self) -> Timestamp {
+        SystemClock.now().after(self.0)
+    }
+}
 
 #[tokio::test]
 async fn a_deleted_job_goes_with_its_files_as_soon_as_it_has_ended() {
@@ -39,4 +52,31 @@ async fn a_deleted_job_goes_with_its_files_as_soon_as_it_has_ended() {
     assert!(!house.worker.artifacts.exists(&upload).await.unwrap());
     house.ended(kept).await;
     drop(worker);
+}
+
+#[tokio::test]
+async fn exports_of_the_log_go_after_a_day_and_their_claims_after_them() {
+    // No other file is old enough to go.
+    let mut house = House::new(|config| config.artifacts.grace = 1_000_000);
+    let id = Uuid::new_v4();
+    let (file, claim) = (ArtifactKey::export(id, "logs.csv"), ArtifactKey::claim(id));
+    let stray = ArtifactKey::upload(JobId::random(), "nonce", 1);
+    for key in [&file, &claim, &stray] {
+        let bytes = Bytes::from_static(b"lines");
+        house.worker.artifacts.put(key, bytes).await.unwrap();
+    }
+    let minute = Duration::from_secs(60);
+    for (later, left) in [
+        (EXPORTS_KEPT - minute, [true, true]),
+        (EXPORTS_KEPT + minute, [false, true]),
+        (EXPORTS_KEPT + 62 * minute, [false, false]),
+    ] {
+        house.worker.clock = Arc::new(Later(later));
+        maintenance::collect_once(&house.worker).await;
+        for (key, left) in [&file, &claim].into_iter().zip(left) {
+            let there = house.worker.artifacts.exists(key).await.unwrap();
+            assert_eq!(there, left, "{key} after {later:?}");
+        }
+        assert!(house.worker.artifacts.exists(&stray).await.unwrap());
+    }
 }

@@ -6,7 +6,7 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    artifacts::{ArtifactKey, Listed},
+    artifacts::{ArtifactError, ArtifactKey, Listed},
     config::Keep,
     job::{JobId, Timestamp},
     store::StoreError,
@@ -55,7 +55,7 @@ pub(super) async fn retain(worker: Worker, ended: CancellationToken) {
     }
 }
 
-/// Deletes files that no record names, at once and each `artifacts.collect_every`, until `ended`.
+/// Deletes files that no record names and old exports, at once and each `artifacts.collect_every`, until `ended`.
 pub(super) async fn collect(worker: Worker, ended: CancellationToken) {
     let every = Duration::from_secs(worker.config.artifacts.collect_every.max(1));
     loop {
@@ -100,15 +100,18 @@ pub(super) async fn collect_once(worker: &Worker) -> usize {
     let mut deleted = 0;
     let mut listed = worker.artifacts.list().ready_chunks(ASKED_AT_ONCE);
     while let Some(chunk) = listed.next().await {
-        let old: HashMap<_, _> = chunk
-            .into_iter()
-            .filter_map(|file| {
-                file.inspect_err(|error| tracing::warn!(%error, "files could not be listed"))
-                    .ok()
-            })
-            .filter(|file| is_past(file, grace, now))
-            .filter_map(|file| Some((file.key.clone(), file.key.job()?)))
-            .collect();
+        let mut old = HashMap::new();
+        for file in chunk.into_iter().filter_map(listed_well) {
+            match file.key.export_kept() {
+                Some(kept) if is_past(&file, kept, now) => {
+                    deleted += delete(worker, &file.key, "an old export").await;
+                }
+                None if is_past(&file, grace, now) => {
+                    old.extend(file.key.job().map(|job| (file.key, job)));
+                }
+                _ => {}
+            }
+        }
         deleted += delete_unnamed(worker, old).await;
     }
     match worker.artifacts.tidy(grace).await {
@@ -137,12 +140,25 @@ async fn delete_unnamed(worker: &Worker, files: HashMap<ArtifactKey, JobId>) -> 
     };
     let mut deleted = 0;
     for ((_, key), _) in asked.iter().zip(named).filter(|(_, named)| !named) {
-        match worker.artifacts.delete(&ArtifactKey::recorded(key)).await {
-            Ok(()) => deleted += 1,
-            Err(error) => tracing::warn!(key, %error, "an orphan could not be deleted"),
-        }
+        deleted += delete(worker, &ArtifactKey::recorded(key), "an orphan").await;
     }
     deleted
+}
+
+/// How many files that were: one that cannot be deleted is left for the next time.
+async fn delete(worker: &Worker, key: &ArtifactKey, what: &str) -> usize {
+    match worker.artifacts.delete(key).await {
+        Ok(()) => 1,
+        Err(error) => {
+            tracing::warn!(%key, %error, "{what} could not be deleted");
+            0
+        }
+    }
+}
+
+fn listed_well(file: Result<Listed, ArtifactError>) -> Option<Listed> {
+    file.inspect_err(|error| tracing::warn!(%error, "files could not be listed"))
+        .ok()
 }
 
 fn is_past(file: &Listed, grace: Duration, now: Timestamp) -> bool {

@@ -242,7 +242,7 @@ fn the_largest_upload_fits_through_what_is_shipped() {
     let files = upload.max_files as u64;
     for (location, whole) in [
         (
-            "/api/v1/upload(/batch|/zip)?/?$ ",
+            "^/(api/v1/upload(/batch|/zip)?|plain)/?$ ",
             upload.max_archive_bytes.max(files * upload.max_file_bytes),
         ),
         ("/api/v1/models/convert/?$ ", files * upload.max_mesh_bytes),

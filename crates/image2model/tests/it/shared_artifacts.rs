@@ -1,22 +1,28 @@
 //! Uploads and models in a bucket: servers that share it and a Redis need no common folder.
 
 use std::{
+    io::{Cursor, Write as _},
     net::TcpListener,
     path::{Path, PathBuf},
     process::Command,
     time::{Duration, Instant},
 };
 
+use ::zip::{ZipWriter, write::SimpleFileOptions};
 use image2model::{job::RetryPolicy, store};
 
-use crate::support::{Client, RealServer, S3Server, Server, command, jpeg, refusal};
+use crate::support::{Client, RealServer, S3Server, Server, command, jpeg, refusal, role};
 
 /// A server over a bucket, which has its own data directory.
 fn over(bucket: &S3Server, dir: &Path, settings: &[(&str, &str)]) -> Command {
+    reaching(bucket, command(dir, 0, settings))
+}
+
+/// The same of any command.
+fn reaching(bucket: &S3Server, mut command: Command) -> Command {
     let url = format!("s3://{}/some/prefix", S3Server::BUCKET);
-    let settings = [settings, &[("ARTIFACTS__URL", url.as_str())]].concat();
-    let mut command = command(dir, 0, &settings);
     command
+        .env("IMAGE2MODEL_ARTIFACTS__URL", url)
         .env("AWS_ENDPOINT_URL", bucket.endpoint())
         .env("AWS_ALLOW_HTTP", "true")
         .env("AWS_ACCESS_KEY_ID", S3Server::KEY_ID)
@@ -68,6 +74,38 @@ async fn servers_share_photos_and_models_through_a_bucket() {
     }
     assert!(first.terminate().0.success());
     assert!(second.terminate().0.success());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_api_over_redis_and_a_bucket_takes_archives_and_needs_no_data_directory_before() {
+    let (bucket, redis) = (S3Server::start().await, RealServer::start(&[]));
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("none/so/far");
+    let url = redis.url();
+    let words = ["api", "--listen=127.0.0.1:0"];
+    let api = role(&words, &dir, &[("STORE__URL", url.as_str())]);
+    let api = Server::run(reaching(&bucket, api), &home.path().join("api"));
+    let client = Client::new(api.port);
+    assert!(!dir.exists(), "an API keeps nothing there");
+
+    let mut archive = ZipWriter::new(Cursor::new(Vec::new()));
+    for name in ["a.jpg", "b.jpg"] {
+        let options = SimpleFileOptions::default();
+        archive.start_file(name, options).unwrap();
+        archive.write_all(&jpeg(100)).unwrap();
+    }
+    let archive = archive.finish().unwrap().into_inner();
+    let sent = client.upload_zip(archive).await;
+    assert_eq!(sent.status, 200, "{}\n{}", sent.body, api.log());
+    let job = client.job(sent.body["job_id"].as_str().unwrap()).await;
+    assert_eq!(
+        (&job["status"], &job["total_files"]),
+        (&"queued".into(), &2.into())
+    );
+    assert_eq!(bucket.kept().len(), 2, "{:?}", bucket.kept());
+    let left = std::fs::read_dir(&dir).unwrap().count();
+    assert_eq!(left, 0, "nothing stays of the archive");
+    assert!(api.terminate().0.success());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,7 +4,10 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::{Analyzed, Cleanup, Export, Here, LogHealth, Rotation, Summary, Told, Types};
-use crate::http::openapi::{Doc, Parameter};
+use crate::http::{
+    openapi::{Doc, Parameter},
+    upload,
+};
 
 pub(in crate::http) fn docs() -> Vec<Doc> {
     let day = || json!({"type": "string", "format": "date", "pattern": "^20[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|1[0-9]|2[0-8])$"});
@@ -90,6 +93,7 @@ pub(in crate::http) fn docs() -> Vec<Doc> {
             ),
         Doc::post("/api/v1/logs/export", "logs", "export_logs")
             .says("Put days of the log into one file", "Both days are included.")
+            .asks(upload::idempotency())
             .asks(Parameter::query("start_date", "The first day.", day()).needed())
             .asks(Parameter::query("end_date", "The last day.", day()).needed())
             .asks(Parameter::query("log_types", "Types, parted by commas; all unless told.",
@@ -113,7 +117,11 @@ pub(in crate::http) fn docs() -> Vec<Doc> {
                     "download_url": "/api/v1/logs/export/0190a3c2-7c1e-4b1f-8a44-5f2d9c3e7a00/logs.json",
                 })),
             )
-            .refuses(422, refused)
+            .refuses(409, "The export of this Idempotency-Key is being made.")
+            .refuses(
+                422,
+                "A parameter is missing or out of bounds, or the Idempotency-Key was used for something else.",
+            )
             .refuses(507, "The disk is full."),
         Doc::get("/api/v1/logs/export/{export_id}/{export_name}", "logs", "exported_logs")
             .says("An exported file", "")

@@ -7,7 +7,7 @@ use axum::{
     Json,
     body::Body,
     extract::{Path, Query, State},
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use schemars::JsonSchema;
@@ -18,10 +18,10 @@ use crate::{
     capacity::disk::Space,
     job::Timestamp,
     logs::{Analysis, CleanedUp, Daily, LogType, Logs, Range, Rotation, Statistics},
-    service::{ExportFormat, Service},
+    service::{Caller, Excerpt, ExportFormat, Exported, Service},
 };
 
-use super::{caller::shortened, error::Problem};
+use super::{caller::shortened, error::Problem, upload::idempotency_key};
 
 pub(super) use docs::docs;
 
@@ -243,8 +243,11 @@ struct Parameters {
 /// `POST /logs/export?start_date&end_date&log_types&format=json|csv|txt`, both days included
 pub(super) async fn export(
     State(service): State<Service>,
+    caller: Caller,
+    headers: HeaderMap,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Here<Export>>, Problem> {
+    let key = idempotency_key(&headers)?;
     let start = needed("start_date", asked.start_date)?;
     let end = needed("end_date", asked.end_date)?;
     let from = midnight("start_date", &start)?;
@@ -255,16 +258,18 @@ pub(super) async fn export(
     }
     let kinds = log_types(asked.log_types.as_deref())?;
     let format = export_format(asked.format.as_deref().unwrap_or("json"))?;
-    let (own, given) = (service.clone(), kinds.clone());
-    let range = Range { from, until };
-    let id = service
-        .see_through(async move { own.export_logs(given, range, format).await })
-        .await
-        .map_err(|error| {
-            tracing::error!(%error, "exporting the log failed");
-            Problem::internal()
-        })??;
-    let export = Export {
+    let excerpt = Excerpt {
+        kinds: kinds.clone(),
+        range: Range { from, until },
+        format,
+    };
+    let own = service.clone();
+    let exporting = async move { own.export_logs(&caller, excerpt, key.as_deref()).await };
+    let Exported { id, replica } = service.see_through(exporting).await.map_err(|error| {
+        tracing::error!(%error, "exporting the log failed");
+        Problem::internal()
+    })??;
+    let told = Export {
         message: "Log export started",
         parameters: Parameters {
             start_date: start,
@@ -276,7 +281,7 @@ pub(super) async fn export(
         export_id: id.to_string(),
         download_url: format!("/api/v1/logs/export/{id}/logs.{}", format.name()),
     };
-    Ok(here(&service, export))
+    Ok(Json(Here { told, replica }))
 }
 
 /// `GET /logs/export/{export_id}/{filename}`

@@ -35,7 +35,7 @@ const TAKEN_BACK: usize = 20;
 const BROKEN: usize = 100;
 /// Between two pings that tell whether the client of an HTTP/2 connection is still there, and for its answer.
 const PING: Duration = Duration::from_secs(20);
-/// For what is no whole request when the server is to stop.
+/// For what is no whole request when the connection is to end: the server stops, or nothing was asked for too long.
 const LAST_HEAD: Duration = Duration::from_secs(1);
 
 /// What all connections share.
@@ -139,9 +139,18 @@ impl Host {
                     return Poll::Pending;
                 }
                 if until <= Instant::now() {
-                    return Poll::Ready(());
+                    if stops_at.is_some() || pulse.at_rest().is_none() {
+                        return Poll::Ready(());
+                    }
+                    // Says so first, and sees what was just asked through.
+                    stops_at = Some(Instant::now() + LAST_HEAD);
+                    connection.as_mut().stop();
+                    if connection.as_mut().poll(context).is_ready() {
+                        return Poll::Ready(());
+                    }
+                } else {
+                    timer.as_mut().reset(until);
                 }
-                timer.as_mut().reset(until);
             }
         })
         .await;
@@ -151,8 +160,10 @@ impl Host {
     fn until(&self, pulse: &Pulse, stops_at: Option<Instant>) -> Instant {
         let again = || Instant::now() + self.limits.idle;
         let until = pulse.until(&self.limits).unwrap_or_else(again);
-        match stops_at {
-            Some(stops_at) if !pulse.is_answering() => until.min(stops_at),
+        match (stops_at, pulse.at_rest()) {
+            // The end of the last answer may still be on its way.
+            (Some(stops_at), Some(since)) => stops_at.max(since + LAST_HEAD),
+            (Some(stops_at), None) if !pulse.is_answering() => until.min(stops_at),
             _ => until,
         }
     }

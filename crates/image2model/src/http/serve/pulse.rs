@@ -4,7 +4,7 @@
 //! another.
 
 use std::{
-    sync::atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
+    sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering::Relaxed},
     time::Duration,
 };
 
@@ -41,8 +41,10 @@ pub(super) struct Pulse {
     requests: AtomicU32,
     /// When the last of them ended.
     at_rest: AtomicU64,
-    /// When the first byte of a head came; of HTTP/2, where bytes need not be one, none is told.
+    /// When the first byte of a head came.
     head: AtomicU64,
+    /// Of HTTP/2, whose bytes need be no head, none is told.
+    no_heads: AtomicBool,
     /// Since when the client takes nothing.
     stuck: AtomicU64,
 }
@@ -55,6 +57,7 @@ impl Pulse {
             requests: AtomicU32::new(0),
             at_rest: AtomicU64::new(0),
             head: AtomicU64::new(1),
+            no_heads: AtomicBool::new(false),
             stuck: AtomicU64::new(0),
         }
     }
@@ -80,14 +83,24 @@ impl Pulse {
 
     /// Bytes came that may belong to a head.
     pub(super) fn bytes_came(&self) {
-        if !self.is_answering() && self.head.load(Relaxed) == 0 {
+        let may_be = !self.no_heads.load(Relaxed) && !self.is_answering();
+        if may_be && self.head.load(Relaxed) == 0 {
             self.head.store(self.now(), Relaxed);
         }
     }
 
     /// It is HTTP/2, whose bytes need be no head.
     pub(super) fn has_no_heads(&self) {
+        self.no_heads.store(true, Relaxed);
         self.head.store(0, Relaxed);
+    }
+
+    /// Since when there has been nothing to do; `None` while there is something, a head that is awaited included.
+    pub(super) fn at_rest(&self) -> Option<Instant> {
+        let (stuck, head) = (self.stuck.load(Relaxed), self.head.load(Relaxed));
+        let is_at_rest = stuck == 0 && head == 0 && !self.is_answering();
+        let since = || self.began + Duration::from_millis(self.at_rest.load(Relaxed));
+        is_at_rest.then(since)
     }
 
     /// Whether the client took something of what is to be written.
@@ -154,5 +167,27 @@ mod tests {
         assert_eq!(left(&pulse), Some(70), "kept for the next");
         pulse.bytes_came();
         assert_eq!(left(&pulse), Some(10), "the next one's head");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_over_http_2_shortens_no_rest_and_lengthens_none() {
+        let second = Duration::from_secs(1);
+        let pulse = Pulse::new();
+        pulse.has_no_heads();
+        tokio::time::advance(5 * second).await;
+        pulse.bytes_came();
+        assert_eq!(left(&pulse), Some(70), "nothing was asked yet");
+        pulse.request_begins();
+        assert_eq!(pulse.at_rest(), None);
+        pulse.request_ends();
+        let since = pulse.at_rest();
+        assert!(since.is_some());
+        tokio::time::advance(5 * second).await;
+        // A window's update, or the answer to a ping.
+        pulse.bytes_came();
+        assert_eq!(left(&pulse), Some(70));
+        assert_eq!(pulse.at_rest(), since);
+        pulse.writes(false);
+        assert_eq!(pulse.at_rest(), None, "nothing is taken");
     }
 }

@@ -173,12 +173,12 @@ pub fn create(new: NewJob, now: Timestamp) -> Result<(Job, Vec<Task>), Refused> 
     Ok((job, tasks))
 }
 
-/// Whether a job that is there already is what `new` asks for again.
+/// Whether a job that is there already is what `owner` asks for again, by this fingerprint.
 ///
 /// # Errors
 /// [`Refused::KeyReused`] where it is another's or asked for something else; [`Refused::Deleted`].
-pub fn repeats(job: &Job, new: &NewJob) -> Result<(), Refused> {
-    if job.owner != new.owner || job.fingerprint != new.fingerprint {
+pub fn repeats(job: &Job, owner: &Owner, fingerprint: Option<&str>) -> Result<(), Refused> {
+    if job.owner != *owner || job.fingerprint.as_deref() != fingerprint {
         return Err(Refused::KeyReused);
     }
     if job.deleted {

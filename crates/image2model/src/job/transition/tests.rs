@@ -401,21 +401,14 @@ fn a_repeat_is_of_the_same_owner_and_content() {
         fingerprint: Some("same".to_owned()),
         ..new_job(1)
     };
-    let (mut job, _) = create(new.clone(), Timestamp(1)).unwrap();
-    assert_eq!(repeats(&job, &new), Ok(()));
-    let owner = Owner("other".to_owned());
-    let others = NewJob {
-        owner,
-        ..new.clone()
-    };
-    assert_eq!(repeats(&job, &others), Err(Refused::KeyReused));
-    let other = NewJob {
-        fingerprint: None,
-        ..new.clone()
-    };
-    assert_eq!(repeats(&job, &other), Err(Refused::KeyReused));
+    let (mut job, _) = create(new, Timestamp(1)).unwrap();
+    let (own, same) = (job.owner.clone(), Some("same"));
+    assert_eq!(repeats(&job, &own, same), Ok(()));
+    let other = Owner("other".to_owned());
+    assert_eq!(repeats(&job, &other, same), Err(Refused::KeyReused));
+    assert_eq!(repeats(&job, &own, None), Err(Refused::KeyReused));
     job.deleted = true;
-    assert_eq!(repeats(&job, &new), Err(Refused::Deleted));
+    assert_eq!(repeats(&job, &own, same), Err(Refused::Deleted));
 }
 
 /// The job of one item after each of the moves has been made.

@@ -215,6 +215,7 @@ macro_rules! broken_jobs {
 
 broken_jobs! {
     create_job(new: NewJob) -> Result<Created, StoreError>;
+    repeated(id: JobId, owner: &Owner, fingerprint: &str) -> Result<Option<Job>, StoreError>;
     reserve(ask: Reserve) -> Result<Vec<Reserved>, StoreError>;
     progress(updates: Vec<Progress>) -> Result<(), StoreError>;
     fail(lease: &Lease, failure: Failure) -> Result<(), StoreError>;

@@ -34,7 +34,7 @@ impl Model {
     /// Whether the job is new.
     pub(super) fn create(&mut self, new: NewJob, now: Timestamp) -> Result<bool, StoreError> {
         if let Some(Entry { job, .. }) = self.jobs.get(&new.id) {
-            transition::repeats(job, &new)?;
+            transition::repeats(job, &new.owner, new.fingerprint.as_deref())?;
             return Ok(false);
         }
         let (job, tasks) = transition::create(new, now)?;

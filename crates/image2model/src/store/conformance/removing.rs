@@ -161,6 +161,8 @@ pub(crate) async fn a_deleted_job_is_not_made_again(it: Fixture) {
     it.jobs().delete(id).await.unwrap();
     let again = it.jobs().create_job(new.clone()).await;
     assert_eq!(again, Err(StoreError::Removed));
+    let looked = it.jobs().repeated(id, &new.owner, "same").await;
+    assert_eq!(looked, Err(StoreError::Removed));
     let other = NewJob {
         fingerprint: None,
         ..new
@@ -202,6 +204,9 @@ pub(crate) async fn a_removed_job_is_made_no_second_time(it: Fixture) {
     other.fingerprint = Some("2".to_owned());
     let other = it.jobs().create_job(other).await;
     assert_eq!(other, Err(StoreError::KeyReused));
+    let look = async |print| it.jobs().repeated(new.id, &new.owner, print).await;
+    assert_eq!(look("1").await, Err(StoreError::Removed));
+    assert_eq!(look("2").await, Err(StoreError::KeyReused));
     assert_eq!(it.jobs().job(new.id).await, Ok(None));
     assert_eq!(it.jobs().facts(new.id, 0).await, Ok(None));
     let format = it.jobs().request_format(new.id.item(1), "stl").await;
@@ -209,6 +214,7 @@ pub(crate) async fn a_removed_job_is_made_no_second_time(it: Fixture) {
     it.pass(KEY_KEPT - Duration::from_secs(1));
     assert_eq!(repeat().await, Err(StoreError::Removed));
     it.pass(Duration::from_secs(1));
+    assert_eq!(look("1").await, Ok(None));
     assert!(matches!(repeat().await, Ok(Created::New(_))));
     let lease = it.begin().await;
     it.complete(&lease).await;

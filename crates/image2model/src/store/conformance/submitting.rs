@@ -25,7 +25,12 @@ pub(crate) async fn a_repeat_under_one_key_finds_the_job(it: Fixture) {
     new.fingerprint = Some("1".to_owned());
     let job = it.create(new.clone()).await;
     let repeat = it.jobs().create_job(new.clone()).await;
-    assert_eq!(repeat, Ok(Created::Existing(job)));
+    assert_eq!(repeat, Ok(Created::Existing(job.clone())));
+    let look = async |id, owner: &Owner, print| it.jobs().repeated(id, owner, print).await;
+    let (id, owner) = (new.id, new.owner.clone());
+    assert_eq!(look(id, &owner, "1").await, Ok(Some(job)));
+    assert_eq!(look(id, &owner, "2").await, Err(StoreError::KeyReused));
+    assert_eq!(look(JobId::random(), &owner, "1").await, Ok(None));
     let mut other = new.clone();
     other.fingerprint = Some("2".to_owned());
     assert_eq!(
@@ -38,6 +43,8 @@ pub(crate) async fn a_repeat_under_one_key_finds_the_job(it: Fixture) {
         it.jobs().create_job(stranger).await,
         Err(StoreError::KeyReused)
     );
+    let stranger = look(id, &Owner("stranger".to_owned()), "1").await;
+    assert_eq!(stranger, Err(StoreError::KeyReused));
     assert_eq!(it.reserve(9).await.len(), 2, "enqueued once");
 }
 

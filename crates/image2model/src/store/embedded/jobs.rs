@@ -9,7 +9,7 @@ use super::{Embedded, queries, rows, tasks, transitions};
 use crate::{
     job::{
         Fact, FileRecord, ItemId, Job, JobId, Lane, Lease, Owner, Queue, Task, TaskId, Timestamp,
-        transition::{Completion, Failure, NewJob},
+        transition::{self, Completion, Failure, NewJob},
     },
     store::{
         Condition, Created, Cursor, Depth, Died, Held, Jobs, News, Page, Progress, Reserve,
@@ -23,6 +23,24 @@ impl Jobs for Embedded {
         self.writer
             .run(move |tx| transitions::create_job(tx, new))
             .await
+    }
+
+    async fn repeated(
+        &self,
+        id: JobId,
+        owner: &Owner,
+        fingerprint: &str,
+    ) -> Result<Option<Job>, StoreError> {
+        if let Some(job) = self.job(id).await? {
+            transition::repeats(&job, owner, Some(fingerprint))?;
+            return Ok(Some(job));
+        }
+        let now = self.clock.now();
+        let remembered = self.readers.run(move |db| rows::remembered(db, id, now));
+        match remembered.await? {
+            Some(known) => Err(StoreError::removed(Some(fingerprint), &known)),
+            None => Ok(None),
+        }
     }
 
     async fn reserve(&self, ask: Reserve) -> Result<Vec<Reserved>, StoreError> {

@@ -80,11 +80,14 @@ impl Tx<'_> {
 
 pub(super) fn create_job(tx: &mut Tx<'_>, new: NewJob) -> Result<Created, StoreError> {
     if let Some(job) = rows::job(tx.connection, new.id)? {
-        transition::repeats(&job, &new)?;
+        transition::repeats(&job, &new.owner, new.fingerprint.as_deref())?;
         return Ok(Created::Existing(job));
     }
     if let Some(fingerprint) = rows::remembered(tx.connection, new.id, tx.now)? {
-        return Err(StoreError::removed(&new, &fingerprint));
+        return Err(StoreError::removed(
+            new.fingerprint.as_deref(),
+            &fingerprint,
+        ));
     }
     let (job, tasks) = transition::create(new, tx.now)?;
     rows::insert_job(tx.connection, &job)?;

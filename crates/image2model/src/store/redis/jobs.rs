@@ -95,8 +95,25 @@ impl Jobs for Redis {
     async fn create_job(&self, new: NewJob) -> Result<Created, StoreError> {
         let create = |entry: &mut _, now| transitions::create_job(entry, new.clone(), now);
         match self.transact_new(new.id, create).await {
-            Err(StoreError::Removed) => Err(self.why_removed(&new).await?),
+            Err(StoreError::Removed) => {
+                let fingerprint = new.fingerprint.as_deref();
+                Err(self.why_removed(new.id, fingerprint).await?)
+            }
             created => created,
+        }
+    }
+
+    async fn repeated(
+        &self,
+        id: JobId,
+        owner: &Owner,
+        fingerprint: &str,
+    ) -> Result<Option<Job>, StoreError> {
+        let asked = Some(fingerprint);
+        let find = |entry: &mut _, _| transitions::repeated(entry, owner, asked);
+        match self.transact_new(id, find).await {
+            Err(StoreError::Removed) => Err(self.why_removed(id, asked).await?),
+            found => found,
         }
     }
 

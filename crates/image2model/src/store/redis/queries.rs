@@ -6,7 +6,7 @@ use redis::{Cmd, cmd};
 
 use super::{Redis, entry::Gone, record, unreadable};
 use crate::{
-    job::{FileRecord, Job, JobId, Owner, Task, TaskId, Timestamp, transition::NewJob},
+    job::{FileRecord, Job, JobId, Owner, Task, TaskId, Timestamp},
     store::{Cursor, Page, StoreError},
 };
 
@@ -41,14 +41,18 @@ impl Redis {
     }
 
     /// Of a submission in whose place a removed job is remembered.
-    pub(super) async fn why_removed(&self, new: &NewJob) -> Result<StoreError, StoreError> {
-        let shard = self.shards.of(new.id);
+    pub(super) async fn why_removed(
+        &self,
+        id: JobId,
+        fingerprint: Option<&str>,
+    ) -> Result<StoreError, StoreError> {
+        let shard = self.shards.of(id);
         let mut read = cmd("HGET");
-        read.arg(shard.job(new.id)).arg("gone");
+        read.arg(shard.job(id)).arg("gone");
         let gone: Option<String> = self.nodes.read(shard, read).await?;
         let gone = gone.map(|gone| gone.parse::<Gone>()).transpose()?;
         Ok(gone.map_or(StoreError::Removed, |gone| {
-            StoreError::removed(new, &gone.fingerprint)
+            StoreError::removed(fingerprint, &gone.fingerprint)
         }))
     }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::entry::Entry;
 use crate::{
     job::{
-        ItemId, Job, Lease, RetryPolicy, Task, TaskId, TaskState, Timestamp, Work,
+        ItemId, Job, Lease, Owner, RetryPolicy, Task, TaskId, TaskState, Timestamp, Work,
         transition::{self, Completion, Failure, Fate, NewJob},
     },
     store::{Created, Held, StoreError, Swept},
@@ -16,9 +16,8 @@ pub(super) fn create_job(
     new: NewJob,
     now: Timestamp,
 ) -> Result<Created, StoreError> {
-    if let Some(Entry { job, .. }) = entry {
-        transition::repeats(job, &new)?;
-        return Ok(Created::Existing(job.clone()));
+    if let Some(job) = repeated(entry, &new.owner, new.fingerprint.as_deref())? {
+        return Ok(Created::Existing(job));
     }
     let (job, tasks) = transition::create(new, now)?;
     let made = Created::New(job.clone());
@@ -28,6 +27,18 @@ pub(super) fn create_job(
         progress: BTreeMap::new(),
     });
     Ok(made)
+}
+
+pub(super) fn repeated(
+    entry: &Option<Entry>,
+    owner: &Owner,
+    fingerprint: Option<&str>,
+) -> Result<Option<Job>, StoreError> {
+    let Some(Entry { job, .. }) = entry else {
+        return Ok(None);
+    };
+    transition::repeats(job, owner, fingerprint)?;
+    Ok(Some(job.clone()))
 }
 
 pub(super) fn start(

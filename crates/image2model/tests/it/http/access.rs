@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::{
     body::Body,
-    http::{Method, Request},
+    http::{HeaderValue, Method, Request, header},
 };
 use image2model::{
     access::{Key, Scope, Token},
@@ -12,6 +12,7 @@ use image2model::{
     job::{JobId, Owner, Queue, Timestamp},
     service::Caller,
 };
+use serde_json::json;
 
 use super::{Answer, Api, Part, form_with, picture, request, text};
 
@@ -30,6 +31,8 @@ const WORK: Row = [401, 403, 403, 422, 422, 422];
 const fn admin(status: u16) -> Row {
     [401, 403, 403, 403, 403, status]
 }
+
+pub(super) const GENERATE: &str = "POST /api/v1/models/generate";
 
 /// One line for each route.
 const ROWS: &[(&str, Row)] = &[
@@ -74,7 +77,8 @@ const ROWS: &[(&str, Row)] = &[
         "POST /api/v1/jobs/{job_id}/cancel",
         [401, 403, 403, 404, 202, 404],
     ),
-    ("POST /api/v1/models/generate", WORK),
+    // Of the owner's image, which is named in its body.
+    (GENERATE, OWN),
     ("GET /api/v1/models/job/{job_id}", OWN),
     (
         "POST /api/v1/jobs/{job_id}/retry",
@@ -118,8 +122,11 @@ pub(super) struct Tenants {
 }
 
 impl Tenants {
-    pub(super) async fn new() -> Self {
-        let api = Api::new();
+    async fn new() -> Self {
+        Self::of(Api::new()).await
+    }
+
+    pub(super) async fn of(api: Api) -> Self {
         let token = |seed| Token::from_bytes(&[seed; 32]);
         let (owner, other, admin, revoked) = (token(1), token(2), token(3), token(4));
         let keys = api.service.store.keys.clone();
@@ -178,11 +185,11 @@ impl Tenants {
     }
 
     async fn status(&self, method: &Method, path: &str, token: Option<&Token>) -> u16 {
-        self.api
-            .send(asking(method, path, token))
-            .await
-            .status
-            .as_u16()
+        self.status_of(asking(method, path, token)).await
+    }
+
+    async fn status_of(&self, asked: Request<Body>) -> u16 {
+        self.api.send(asked).await.status.as_u16()
     }
 }
 
@@ -198,8 +205,17 @@ pub(super) fn asking(method: &Method, path: &str, token: Option<&Token>) -> Requ
     asked.body(Body::empty()).unwrap()
 }
 
+/// The same with a body that names the job's image.
+fn about_image(asked: Request<Body>, job: JobId) -> Request<Body> {
+    let (mut head, _) = asked.into_parts();
+    let json = HeaderValue::from_static("application/json");
+    head.headers.insert(header::CONTENT_TYPE, json);
+    let ask = json!({"file_id": job.item(1)}).to_string();
+    Request::from_parts(head, ask.into())
+}
+
 /// The route's path for one job.
-fn filled(path: &str, job: JobId) -> String {
+pub(super) fn filled(path: &str, job: JobId) -> String {
     let file = format!("{job}_01_glb.glb");
     let filled = path
         .replace("{job_id}", &job.to_string())
@@ -237,7 +253,11 @@ async fn every_route_answers_each_caller_as_its_line_says() {
         };
         let path = filled(&route.path, job);
         for ((who, token), status) in tenants.callers().iter().zip(row) {
-            let got = tenants.status(&route.method, &path, token.as_ref()).await;
+            let mut asked = asking(&route.method, &path, token.as_ref());
+            if name == GENERATE {
+                asked = about_image(asked, job);
+            }
+            let got = tenants.status_of(asked).await;
             if got != *status {
                 wrong.push(format!("{name} answers {who} with {got}, not {status}"));
             }

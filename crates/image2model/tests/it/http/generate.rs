@@ -63,6 +63,31 @@ async fn a_body_that_is_too_long_is_told_the_limit() {
 }
 
 #[tokio::test]
+async fn a_repeat_finds_its_job_when_the_image_is_gone() {
+    let api = Api::new();
+    let first = api.job(&["a.png"]).await;
+    let lease = api.start(Queue::ModelGeneration).await.remove(0).lease;
+    api.complete(&lease).await;
+    let ask = json!({"file_id": first.item(1).to_string(), "quality": "high"});
+    let made = api.generate(ask.clone(), Some("again")).await.json();
+    api.service.store.jobs.delete(first).await.unwrap();
+    api.tidy().await;
+    let repeat = api.generate(ask.clone(), Some("again")).await;
+    assert_eq!(repeat.status, 200, "{}", repeat.text());
+    assert_eq!(repeat.json()["job_id"], made["job_id"]);
+    assert_problem(&api.generate(ask.clone(), None).await, 404);
+    let mut other = ask.clone();
+    other["quality"] = "low".into();
+    assert_problem(&api.generate(other, Some("again")).await, 422);
+
+    let second: JobId = made["job_id"].as_str().unwrap().parse().unwrap();
+    api.service.store.jobs.delete(second).await.unwrap();
+    assert_problem(&api.generate(ask.clone(), Some("again")).await, 410);
+    api.tidy().await;
+    assert_problem(&api.generate(ask, Some("again")).await, 410);
+}
+
+#[tokio::test]
 async fn without_a_texture_it_is_the_smallest() {
     let api = Api::new();
     let file = api.job(&["a.png"]).await.item(1).to_string();

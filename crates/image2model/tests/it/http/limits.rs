@@ -416,6 +416,34 @@ async fn one_upload_too_many_is_refused_before_it_is_read() {
 }
 
 #[tokio::test]
+async fn one_caller_has_a_share_of_the_uploads_and_leaves_the_rest_to_others() {
+    let it = Keyed::with(|config| config.upload.max_running = 30).await;
+    let other = add_key(&it.api, 2, |key| key.owner.0 = "other".to_owned()).await;
+    let mut held = Vec::new();
+    for _ in 0..25 {
+        let (upload, body_asked) = silent(&it.authorization);
+        held.push(it.api.asking(upload));
+        body_asked.notified().await;
+    }
+    let refused = it.upload(&["a.png"], &[]).await;
+    let body = assert_problem(&refused, 503);
+    assert_eq!(
+        body["message"],
+        "25 of your uploads are being received, which is one caller's share of 30 (upload.max_running); try again when \
+         one has ended."
+    );
+    assert_eq!(refused.header("retry-after"), "5");
+    accepted(&it.upload_as(&other, &["a.png"], &[]).await);
+    // A form without scripts counts for its key as well.
+    let token = it.authorization.strip_prefix("Bearer ").unwrap();
+    let parts = [text("key", token), picture("a.png", b"bytes")];
+    let mut plain = form_with(&parts, &[]);
+    *plain.uri_mut() = "/plain".parse().unwrap();
+    assert_problem(&it.api.send(plain).await, 503);
+    assert!(held.iter().all(|upload| !upload.is_finished()));
+}
+
+#[tokio::test]
 async fn a_repeat_of_a_removed_job_makes_no_second_one() {
     let api = Api::new();
     let key = [("idempotency-key", "once")];

@@ -1,11 +1,13 @@
+use axum::body::Body;
+use image2model::artifacts::ArtifactKey;
 use serde_json::{Value, json};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
-    Api,
+    Answer, Api,
     admin::{ADMIN, USER, with_keys},
-    assert_problem,
+    assert_problem, request,
 };
 
 /// Has what this thread does written to the service's log.
@@ -156,21 +158,64 @@ async fn an_export_is_a_file_that_only_administrators_get() {
         }
         assert_problem(&api.ask(USER, "GET", path, None).await, 403);
     }
-    let exports = |api: &Api| {
-        let files = api.sizes_on_disk().into_keys();
-        files
-            .filter(|path| path.to_string_lossy().contains("exports"))
-            .count()
-    };
-    assert_eq!(exports(&api), 3);
-    api.later(std::time::Duration::from_secs(2 * 86_400));
-    api.admin(
-        "POST",
-        "/logs/export?start_date=2001-02-03&end_date=2001-02-03",
-        None,
-    )
-    .await;
-    assert_eq!(exports(&api), 1, "an export stays for a day");
+}
+
+impl Api {
+    async fn export(&self, query: &str, key: &str) -> Answer {
+        let asked = request("POST", &format!("/api/v1/logs/export?{query}"))
+            .header("authorization", format!("Bearer {ADMIN}"))
+            .header("idempotency-key", key);
+        self.send(asked.body(Body::empty()).unwrap()).await
+    }
+}
+
+#[tokio::test]
+async fn an_export_under_an_idempotency_key_is_made_once() {
+    let (api, guard) = talking().await;
+    drop(guard);
+    let (query, artifacts) = (
+        "start_date=2001-02-03&end_date=2001-02-04",
+        &api.service.artifacts,
+    );
+    let first = api.export(query, "k").await;
+    assert_eq!(first.status, 200, "{}", first.text());
+    let first = first.json();
+    let files = api.files_on_disk();
+    assert_eq!(api.export(query, "k").await.json(), first);
+    assert_eq!(api.files_on_disk(), files, "the repeat makes nothing");
+    for other in [
+        "start_date=2001-02-03&end_date=2001-02-05",
+        "start_date=2001-02-03&end_date=2001-02-04&format=csv",
+        "start_date=2001-02-03&end_date=2001-02-04&log_types=audit",
+    ] {
+        let refused = api.export(other, "k").await;
+        assert_eq!(assert_problem(&refused, 422)["code"], "key_reused");
+    }
+    assert_eq!(api.files_on_disk(), files);
+    assert_problem(&api.export(query, " ").await, 400);
+    let another = api.export(query, "another").await.json();
+    assert_ne!(another["export_id"], first["export_id"]);
+
+    // One that this process could not finish is made at last.
+    let id = first["export_id"].as_str().unwrap().parse().unwrap();
+    let file = ArtifactKey::export(id, "logs.json");
+    artifacts.delete(&file).await.unwrap();
+    assert_eq!(api.export(query, "k").await.json(), first);
+    assert!(artifacts.exists(&file).await.unwrap());
+
+    // Another process has begun it.
+    let claim = ArtifactKey::claim(id);
+    let told = String::from_utf8(artifacts.get(&claim).await.unwrap().to_vec()).unwrap();
+    let others = told.replace("this-process", "another-process");
+    assert_ne!(others, told);
+    artifacts.delete(&claim).await.unwrap();
+    artifacts.put(&claim, others.into()).await.unwrap();
+    let shown = api.export(query, "k").await.json();
+    assert_eq!(shown["replica"], "another-process", "whose log it is of");
+    artifacts.delete(&file).await.unwrap();
+    assert_problem(&api.export(query, "k").await, 409);
+    api.later(std::time::Duration::from_secs(86_400));
+    assert_eq!(api.export(query, "k").await.json(), first, "a day later");
 }
 
 #[tokio::test]

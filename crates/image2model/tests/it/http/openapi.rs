@@ -10,6 +10,7 @@ use image2model::http;
 use serde_json::Value;
 
 use super::{Api, Part, picture, text};
+use crate::requirements::quoted;
 
 const METHODS: [&str; 4] = ["get", "post", "put", "delete"];
 
@@ -45,6 +46,51 @@ async fn every_operation_and_every_member_of_an_answer_is_told_in_words() {
     }
     assert!(silent.is_empty(), "nothing is said of {silent:#?}");
     assert!(ids.len() >= 30, "{ids:?}");
+}
+
+#[tokio::test]
+async fn every_route_has_its_line_in_the_page_for_people() {
+    const PAGE: &str = include_str!("../../../../../docs/api.md");
+    let table = http::table(&Api::new().service);
+    let mut named: BTreeSet<_> = quoted(PAGE).into_iter().map(without_query).collect();
+    let missing: Vec<_> = (table.iter())
+        .map(|route| {
+            let path = route.path.strip_prefix("/api/v1").unwrap_or(&route.path);
+            format!("{} {path}", route.method)
+        })
+        .filter(|name| !named.contains(&**name))
+        .collect();
+    assert!(missing.is_empty(), "docs/api.md lacks {missing:#?}");
+    named.retain(|name| {
+        name.split_once(" /")
+            .is_some_and(|(method, _)| is_method(method))
+    });
+    let gone: Vec<_> = (named.iter())
+        .filter(|name| {
+            let (method, path) = name.split_once(' ').unwrap();
+            !table.iter().any(|route| {
+                let api = format!("/api/v1{path}");
+                route.method.as_str() == method && (route.path == path || route.path == api)
+            })
+        })
+        .collect();
+    assert!(
+        gone.is_empty(),
+        "docs/api.md has what is no route: {gone:#?}"
+    );
+}
+
+fn is_method(text: &str) -> bool {
+    METHODS.contains(&&*text.to_lowercase())
+}
+
+/// `GET /jobs?limit=` and `POST /upload/` as the table has them.
+fn without_query(route: &str) -> &str {
+    let route = route.split('?').next().unwrap();
+    match route.strip_suffix('/') {
+        Some(bare) if !bare.ends_with(' ') => bare,
+        _ => route,
+    }
 }
 
 /// Members need words where their name leaves a question open: numbers always do, for their unit.

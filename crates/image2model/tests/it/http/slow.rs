@@ -1,13 +1,20 @@
-//! Uploads whose bodies come bit by bit.
+//! Requests whose bodies come bit by bit.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use axum::{body::Body, http::Request};
+use futures::{StreamExt as _, stream};
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Answer, Api, ROOM, assert_problem, encoded, picture, raw_form};
+use super::{Answer, Api, BOUNDARY, ROOM, assert_problem, encoded, picture, raw_form, request};
 
 const MEGABYTE: usize = 1024 * 1024;
 
@@ -64,6 +71,87 @@ async fn an_upload_that_stalls_is_given_up() {
         problem["detail"],
         "Nothing more of the request came for 1 s; send it again."
     );
+    assert_eq!(api.files_on_disk(), 0);
+}
+
+#[tokio::test]
+async fn a_stalled_body_of_any_other_request_is_given_up() {
+    let api = Api::with(
+        |config| {
+            config.upload.idle_timeout = 1;
+            config.keys.admin = "the-admins-key".to_owned();
+        },
+        ROOM,
+    );
+    for path in [
+        "/api/v1/models/generate",
+        "/api/v1/admin/cleanup",
+        "/api/v1/admin/cleanup-job",
+    ] {
+        let (sender, receiver) = mpsc::channel(1);
+        let stalled = SlowBody(sender);
+        stalled.send(b"{\"hours\":".to_vec()).await;
+        let asked = request("POST", path)
+            .header("content-type", "application/json")
+            .header("authorization", "Bearer the-admins-key")
+            .body(Body::from_stream(ReceiverStream::new(receiver)));
+        let answer = api.send(asked.unwrap()).await;
+        let problem = assert_problem(&answer, 408);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("came for 1 s"), "{path}: {detail}");
+        drop(stalled);
+    }
+}
+
+/// A form of `head` and then `more` for ever: what is answered, and how many bytes were taken till then.
+async fn endless(api: &Api, path: &str, head: &str, more: &'static [u8]) -> (Answer, usize) {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = taken.clone();
+    let head = head.as_bytes().to_vec();
+    let pieces = stream::once(async move { head }).chain(stream::repeat(more.repeat(1000)));
+    let pieces = pieces.map(move |piece| {
+        counted.fetch_add(piece.len(), Ordering::Relaxed);
+        // It ends where it would have to be refused for its length.
+        let is_over = counted.load(Ordering::Relaxed) > 100 * MEGABYTE;
+        (!is_over).then(|| Ok::<_, std::io::Error>(piece))
+    });
+    let body = pieces.take_while(|piece| std::future::ready(piece.is_some()));
+    let body = body.map(Option::unwrap);
+    let mut request = raw_form(Body::from_stream(body), &[]);
+    *request.uri_mut() = path.parse().unwrap();
+    let answer = api.send(request).await;
+    (answer, taken.load(Ordering::Relaxed))
+}
+
+#[tokio::test]
+async fn a_form_in_which_no_part_comes_is_refused_after_little() {
+    let api = Api::new();
+    let part = format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name=\"");
+    let key = format!("{part}key\"\r\n\r\n\r\n");
+    for (path, head, more) in [
+        (
+            "/api/v1/upload/",
+            String::new(),
+            &b"no boundary at all. "[..],
+        ),
+        ("/api/v1/upload/", part.clone() + "a\"\r\n", b"x: y\r\n"),
+        // The one before it was passed over.
+        (
+            "/api/v1/upload/",
+            format!("{part}files\"; filename=\"\"\r\n\r\n\r\n{part}a\"\r\n"),
+            b"x: y\r\n",
+        ),
+        ("/api/v1/upload/zip", String::new(), b"-"),
+        ("/api/v1/models/convert", String::new(), b"\r\n"),
+        ("/plain", String::new(), b"no key "),
+        ("/plain", key + &part + "a\"\r\n", b"x: y\r\n"),
+    ] {
+        let (answer, taken) = endless(&api, path, &head, more).await;
+        let problem = assert_problem(&answer, 400);
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("Over 65536 bytes"), "{path}: {detail}");
+        assert!(taken < MEGABYTE / 4, "{path}: {taken} bytes of {head:?}");
+    }
     assert_eq!(api.files_on_disk(), 0);
 }
 

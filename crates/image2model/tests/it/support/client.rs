@@ -99,6 +99,14 @@ impl Client {
         answer(request.multipart(form)).await
     }
 
+    /// Uploads an archive of pictures.
+    pub(crate) async fn upload_zip(&self, archive: Vec<u8>) -> Sent {
+        let part = Part::bytes(archive).file_name("pictures.zip");
+        let form = Form::new().part("file", part);
+        let request = self.http.post(format!("{}/upload/zip", self.base));
+        answer(request.multipart(form)).await.unwrap()
+    }
+
     /// Sends a mesh to be converted, under its name.
     pub(crate) async fn convert(
         &self,

@@ -116,7 +116,7 @@ fn no_archives() -> Vec<Bad> {
 
 fn members() -> Vec<Bad> {
     let nested = made::archive(&[good()]);
-    let mut bomb = deflated("b.png", &vec![0; 500_000]);
+    let mut bomb = deflated("b.png", &vec![0; 2_000_000]);
     let honest = bomb.clone();
     // It says of itself that it is small.
     bomb = bomb.with(|fields| fields.size = 1000);
@@ -141,7 +141,7 @@ fn members() -> Vec<Bad> {
         ),
         one(stored("b.png", &nested), "nested", "is an archive itself"),
         one(deflated("b.png", &nested), "nested", "is an archive itself"),
-        one(honest, "bomb", "to 500000 bytes; the limit is 100 times"),
+        one(honest, "bomb", "to 2000000 bytes; the limit is 100 times"),
         one(bomb, "damaged", "more bytes than the 1000 that it states"),
         one(short, "damaged", "has 2000 bytes and states 2001"),
         one(bad().with(|f| f.crc ^= 1), "damaged", "has the checksum"),
@@ -160,6 +160,21 @@ fn members() -> Vec<Bad> {
             bad().with(|f| f.size = u32::MAX),
             "contradictory",
             "64-bit sizes that are missing",
+        ),
+        one(
+            wide(bad()).with(|f| f.extra = f.extra.repeat(2)),
+            "contradictory",
+            "64-bit sizes twice",
+        ),
+        one(
+            bad().with(|f| f.extra = made::unicode_path("../b.png")),
+            "contradictory",
+            "another name in its extra field",
+        ),
+        one(
+            bad().with(|f| f.extra = vec![0x75, 0x70, 9, 0]),
+            "contradictory",
+            "an extra field that is not whole",
         ),
         one(
             changed(|made| made.central.packed = u32::MAX - 1),

@@ -112,6 +112,13 @@ pub(super) fn followed(mut made: Made, width: usize) -> Made {
     made
 }
 
+/// The extra field of a name in Unicode.
+pub(super) fn unicode_path(name: &str) -> Vec<u8> {
+    let length = u16::try_from(5 + name.len()).unwrap();
+    let head = [0x7075u16.to_le_bytes(), length.to_le_bytes()].concat();
+    [head, vec![1, 0, 0, 0, 0], name.as_bytes().to_vec()].concat()
+}
+
 /// A member whose sizes are 64-bit ones without need.
 pub(super) fn wide(made: Made) -> Made {
     let (size, packed) = (made.local.size, made.local.packed);

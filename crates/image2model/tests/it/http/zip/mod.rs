@@ -10,11 +10,11 @@ use axum::{
     body::Body,
     http::{Request, StatusCode},
 };
-use image2model::{artifacts::ArtifactKey, capacity::disk::Space, job::Queue};
+use image2model::{artifacts::ArtifactKey, config::Config, job::Queue};
 
 use super::{
-    Answer, Api, GB, MEGABYTE, Part, assert_problem, encoded, file, form_with, picture,
-    slow::slow_form, text,
+    Answer, Api, CROWDED, FULL, MEGABYTE, Part, ROOM, assert_problem, encoded, file, form_with,
+    picture, slow::slow_form, text,
 };
 
 impl Api {
@@ -56,7 +56,7 @@ pub(super) fn archive(bytes: &[u8]) -> Part {
 }
 
 /// An archive as the field's libraries write it; a name that ends in `/` is a folder.
-fn zipped(members: &[(&str, &[u8])], packed: CompressionMethod) -> Vec<u8> {
+pub(super) fn zipped(members: &[(&str, &[u8])], packed: CompressionMethod) -> Vec<u8> {
     let mut writer = ZipWriter::new(Cursor::new(Vec::new()));
     write(&mut writer, members, packed);
     writer.finish().unwrap().into_inner()
@@ -93,6 +93,17 @@ fn noise(bytes: usize) -> Vec<u8> {
         (state >> 24) as u8
     };
     (0..bytes).map(next).collect()
+}
+
+/// A white picture of 4000 by 3000 has 42 KB, which shrink by a hundred and more again.
+#[tokio::test]
+async fn a_small_flat_picture_is_no_bomb() {
+    let api = Api::new();
+    let flat = vec![0; MEGABYTE];
+    let bytes = zipped(&[("white.png", &flat)], CompressionMethod::Deflated);
+    assert!(bytes.len() * 100 < flat.len(), "{} bytes", bytes.len());
+    let answer = api.upload_zip(&[archive(&bytes)]).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 #[tokio::test]
@@ -193,7 +204,7 @@ async fn what_the_form_shows_to_be_wrong_is_refused_whole() {
 
 #[tokio::test]
 async fn names_and_sizes_are_held_to_what_holds_any_upload_and_told_together() {
-    let api = Api::with(|config| config.upload.max_file_bytes = 1000, super::ROOM);
+    let api = Api::with(|config| config.upload.max_file_bytes = 1000, ROOM);
     let members: &[(&str, &[u8])] = &[
         ("good.png", b"x"),
         ("notes.txt", b"x"),
@@ -224,10 +235,7 @@ async fn names_and_sizes_are_held_to_what_holds_any_upload_and_told_together() {
 async fn an_archive_of_the_limit_is_taken_and_a_larger_one_is_not() {
     let one = zipped(&[("a.png", &noise(5000))], CompressionMethod::Stored);
     let limit = one.len() as u64;
-    let api = Api::with(
-        |config| config.upload.max_archive_bytes = limit,
-        super::ROOM,
-    );
+    let api = Api::with(|config| config.upload.max_archive_bytes = limit, ROOM);
     assert_eq!(api.upload_zip(&[archive(&one)]).await.status, 200);
     let files = api.files_on_disk();
     let over = zipped(&[("b.png", &noise(5001))], CompressionMethod::Stored);
@@ -345,13 +353,20 @@ async fn a_repeat_under_one_key_is_answered_alike_however_it_is_packed_and_other
 #[tokio::test]
 async fn a_full_disk_takes_no_archive() {
     let api = Api::new();
-    *api.space.lock().unwrap() = Some(Space {
-        total: 1000 * GB,
-        free: GB,
-    });
+    *api.space.lock().unwrap() = Some(FULL);
     let bytes = zipped(&[("a.png", b"x")], CompressionMethod::Stored);
     assert_problem(&api.upload_zip(&[archive(&bytes)]).await, 507);
     assert_eq!(api.files_on_disk(), 0);
+}
+
+#[tokio::test]
+async fn a_full_disk_of_the_data_directory_takes_no_archive_and_pictures_that_lie_elsewhere() {
+    let crowded = |config: &mut Config| config.data_dir.push(CROWDED);
+    let api = Api::with(crowded, ROOM);
+    let bytes = zipped(&[("a.png", b"x")], CompressionMethod::Stored);
+    assert_problem(&api.upload_zip(&[archive(&bytes)]).await, 507);
+    assert_eq!(api.files_on_disk(), 0);
+    api.job(&["a.png"]).await;
 }
 
 #[tokio::test]
