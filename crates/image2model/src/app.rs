@@ -101,6 +101,8 @@ pub struct App {
     metrics: PrometheusHandle,
     tls: Option<Tls>,
     logs: Logs,
+    /// Others reach it, and it was not told to be open: it has keys, and never does without.
+    stays_closed: bool,
 }
 
 impl App {
@@ -126,6 +128,7 @@ impl App {
         };
         refuse_files_of_another_store(&config)?;
         let store = open_store(&config, clock.clone()).await?;
+        let stays_closed = is_exposed && !config.http.insecure_open;
         if is_exposed {
             refuse_to_be_open(&config, store.keys.clone(), clock.clone()).await?;
         }
@@ -152,6 +155,7 @@ impl App {
             metrics,
             tls,
             logs,
+            stays_closed,
         })
     }
 
@@ -171,6 +175,9 @@ impl App {
         let shutdown = shutdown.child_token();
         let beside = TaskTracker::new();
         let service = self.service(beside.clone(), shutdown.clone());
+        if self.stays_closed {
+            service.keyring.stay_closed();
+        }
         let tls = self.tls.take();
         let serving = async {
             let Some(listener) = listener else {

@@ -98,8 +98,8 @@ impl Window {
         (self.period_us() / i64::from(self.limit.max(1))).max(1)
     }
 
-    /// Until `count` more would be let through, of a window that is whole again after `whole_in`; for more than the limit
-    /// as for the limit.
+    /// Until `count` more would be let through, of a window that is whole again after `whole_in`. More than the limit never
+    /// are: whoever asks has refused those.
     #[must_use]
     pub fn fits_in(self, count: u32, whole_in: Duration) -> Duration {
         let room = self.each_us() * i64::from(self.limit.saturating_sub(count));

@@ -4,7 +4,7 @@ use std::{process::ExitCode, sync::Arc};
 
 use anyhow::{Context as _, bail};
 
-use super::{output, places::Places};
+use super::{audit, output, places::Places};
 use crate::{
     app,
     clock::SystemClock,
@@ -41,14 +41,15 @@ pub(super) enum Command {
 /// Wrong usage, or a store that cannot be opened.
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
-    runtime.block_on(async {
+    let work = async {
         let dead = app::open_dead_letters(config, Arc::new(SystemClock)).await?;
         match command {
             Command::List => list(&dead).await?,
             Command::Requeue { id } => requeue(&dead, &id).await?,
         }
         Ok(ExitCode::SUCCESS)
-    })
+    };
+    audit::heard(&config.log, || runtime.block_on(work))
 }
 
 async fn list(dead: &DeadLetters) -> anyhow::Result<()> {
@@ -75,7 +76,8 @@ async fn requeue(dead: &DeadLetters, id: &str) -> anyhow::Result<()> {
     let Some(task) = dead_named(id) else {
         bail!("{id:?} names no work; `image2model dead list` shows all");
     };
-    let requeued = dead.requeue(&task).await;
+    let command = format!("dead requeue {}", dead_name(&task));
+    let requeued = audit::act(&command, dead.requeue(&task)).await;
     let job = requeued.with_context(|| format!("{id} stays as it is"))?;
     output::text(&format!("{id} is work of job {} now\n", job.id));
     Ok(())

@@ -5,7 +5,7 @@ use std::{process::ExitCode, sync::Arc, time::Duration};
 use anyhow::{Context as _, bail};
 use serde_json::json;
 
-use super::{output, places::StorePlace};
+use super::{audit, output, places::StorePlace};
 use crate::{
     access::{Key, KeyId, Scope, Token, link::Secret},
     app,
@@ -82,7 +82,7 @@ enum ScopeName {
 /// Wrong usage, or a store that cannot be opened.
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
-    runtime.block_on(async {
+    let work = async {
         let clock = Arc::new(SystemClock);
         let now = clock.now();
         let keys = app::open_beside_servers(config, clock).await?.keys;
@@ -90,9 +90,14 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
             Command::Create(asked) => create(keys.as_ref(), &asked, now).await?,
             Command::List { json } => list(keys.as_ref(), json, now).await?,
             Command::Revoke { id } => {
-                match keys.revoke_key(&KeyId::given(&id), now).await {
+                let id = KeyId::given(&id);
+                let revoked = keys.revoke_key(&id, now);
+                match audit::act(&format!("keys revoke {id}"), revoked).await {
                     Err(StoreError::NotFound) => {
-                        bail!("there is no key {id:?}; `image2model keys list` shows all")
+                        bail!(
+                            "there is no key {:?}; `image2model keys list` shows all",
+                            id.as_str()
+                        )
                     }
                     done => done?,
                 }
@@ -100,12 +105,13 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
             }
             Command::RotateLinks => {
                 let secret = Secret::from_bytes(&random()?);
-                keys.add_secret(secret, now).await?;
+                audit::act("keys rotate-links", keys.add_secret(secret, now)).await?;
                 output::text("links are signed with a new secret; those that are out stay good\n");
             }
         }
         Ok(ExitCode::SUCCESS)
-    })
+    };
+    audit::heard(&config.log, || runtime.block_on(work))
 }
 
 async fn create(keys: &dyn Keys, asked: &Create, now: Timestamp) -> anyhow::Result<()> {
@@ -128,7 +134,8 @@ async fn create(keys: &dyn Keys, asked: &Create, now: Timestamp) -> anyhow::Resu
     key.expires = asked
         .expires
         .map(|days| now.after(Duration::from_secs(86_400 * u64::from(days))));
-    keys.add_key(key).await?;
+    let command = format!("keys create {} --scope {}", key.id, key.scope.name());
+    audit::act(&command, keys.add_key(key)).await?;
     output::text(&format!("{}\n", token.reveal()));
     Ok(())
 }

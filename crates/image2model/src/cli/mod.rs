@@ -1,5 +1,6 @@
 //! The command line: parse, run one command, exit code. `output` is the only place that prints.
 
+mod audit;
 mod config;
 mod convert;
 mod dead;

@@ -15,6 +15,9 @@ use crate::{
 
 use super::{caller, error::Problem, limits};
 
+/// Seconds until a register that has its keys again may be known: the time between two looks at it.
+const KEYS_BACK: u32 = 10;
+
 /// What a route asks of the one who calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
@@ -44,8 +47,7 @@ pub(super) async fn check(
         Err(problem) => return problem.into_response(),
     };
     let acts = access == Access::Admin && parts.method != Method::GET;
-    let act = acts.then(|| (parts.method.clone(), parts.uri.path().to_owned()));
-    let key = caller.key.clone();
+    let act = acts.then(|| Act::begin(&caller, &parts));
     parts.extensions.insert(caller.clone());
     // Only who has passed so far is counted.
     let response = limits::hold(
@@ -56,12 +58,54 @@ pub(super) async fn check(
         next,
     );
     let response = response.await;
-    if let Some((method, path)) = act {
-        let status = response.status().as_u16();
-        let key = key.as_ref().map_or("none", |key| key.as_str());
-        tracing::info!(target: "audit", key, %method, path, status, "an administrator's act");
+    if let Some(act) = act {
+        act.end(response.status());
     }
     response
+}
+
+/// An administrator's act, told when it begins and when it is over: one whose client leaves is broken off wherever it is,
+/// and may have been done by then.
+struct Act {
+    key: String,
+    method: Method,
+    path: String,
+    is_over: bool,
+}
+
+impl Act {
+    fn begin(caller: &Caller, parts: &Parts) -> Self {
+        let key = caller.key.as_ref().map_or("none", |key| key.as_str());
+        let (method, path) = (&parts.method, parts.uri.path());
+        tracing::info!(target: "audit", key, %method, path, "an administrator's act begins");
+        Self {
+            key: key.to_owned(),
+            method: method.clone(),
+            path: path.to_owned(),
+            is_over: false,
+        }
+    }
+
+    fn end(mut self, status: StatusCode) {
+        self.is_over = true;
+        let Self {
+            key, method, path, ..
+        } = &self;
+        let status = status.as_u16();
+        tracing::info!(target: "audit", key, %method, path, status, "an administrator's act");
+    }
+}
+
+impl Drop for Act {
+    fn drop(&mut self) {
+        if self.is_over {
+            return;
+        }
+        let Self {
+            key, method, path, ..
+        } = self;
+        tracing::warn!(target: "audit", key, %method, path, "an administrator's act was broken off");
+    }
 }
 
 async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller, Problem> {
@@ -80,7 +124,7 @@ async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller
     let caller = match caller {
         Some(caller) => caller,
         None if keyring.is_open().await? => caller::anyone(service, parts),
-        None => return Err(unknown(access)),
+        None => return Err(closed(service, unknown(access))),
     };
     if access == Access::Admin && !caller.is_admin {
         return Err(Problem::forbidden(match caller.is_anyone {
@@ -102,9 +146,22 @@ pub(super) async fn holder(service: &Service, token: &Token) -> Result<Option<Ca
     match service.keyring.find(token).await? {
         Ok(key) => Ok(Some(Caller::with(&key))),
         Err(_) if service.keyring.is_open().await? => Ok(None),
-        Err(closed) => Err(Problem::forbidden(format!("Access is denied: {closed}."))
-            .with_details(json!({"code": "key_refused"}))),
+        Err(why) => {
+            let problem = Problem::forbidden(format!("Access is denied: {why}."));
+            let problem = problem.with_details(json!({"code": "key_refused"}));
+            Err(closed(service, problem))
+        }
     }
+}
+
+/// Why somebody is refused: `problem`, except where no key at all can be right.
+pub(super) fn closed(service: &Service, problem: Problem) -> Problem {
+    if !service.keyring.has_lost_its_keys() {
+        return problem;
+    }
+    let message =
+        "The server has lost its keys, so it lets nobody in; its operator's log says more.";
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(KEYS_BACK)
 }
 
 fn unknown(access: Access) -> Problem {
@@ -216,8 +273,55 @@ mod tests {
         let service = Service::start(parts, TaskTracker::new(), CancellationToken::new());
         let routes = Routes::new(&service)
             .get("/look", Access::Admin, async || StatusCode::OK)
-            .post("/act", Access::Admin, async || StatusCode::ACCEPTED);
+            .post("/act", Access::Admin, async || StatusCode::ACCEPTED)
+            .post("/long", Access::Admin, std::future::pending::<StatusCode>);
         routes.into_parts().0.with_state(service)
+    }
+
+    fn asking(method: &Method, path: &str, key: &str) -> Request {
+        let request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::AUTHORIZATION, format!("Bearer {key}"));
+        request.body(Body::empty()).unwrap()
+    }
+
+    impl Log {
+        fn text(&self) -> String {
+            String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+        }
+
+        fn subscriber(&self) -> impl tracing::Subscriber + use<> {
+            let writer = self.clone();
+            tracing_subscriber::fmt()
+                .with_ansi(false)
+                .with_writer(move || writer.clone())
+                .finish()
+        }
+    }
+
+    #[tokio::test]
+    async fn an_act_whose_client_leaves_is_logged_as_begun_and_broken_off() {
+        let home = tempfile::tempdir().unwrap();
+        let router = admins_routes(home.path());
+        let log = Log::default();
+        let _logged = tracing::subscriber::set_default(log.subscriber());
+        let mut answer = Box::pin(router.oneshot(asking(&Method::POST, "/long", "admins")));
+        while !log.text().contains("begins") {
+            assert!(futures::poll!(&mut answer).is_pending());
+            tokio::task::yield_now().await;
+        }
+        assert!(!log.text().contains("broken off"));
+        drop(answer);
+        let log = log.text();
+        let acts: Vec<_> = log.lines().filter(|line| line.contains("audit")).collect();
+        let [_, end] = acts.as_slice() else {
+            panic!("not a begin and an end: {log}")
+        };
+        let id = Token::given("admins").id();
+        for told in [id.as_str(), "POST", "/long", "broken off"] {
+            assert!(end.contains(told), "{told}: {end}");
+        }
     }
 
     #[tokio::test]
@@ -225,35 +329,28 @@ mod tests {
         let home = tempfile::tempdir().unwrap();
         let router = admins_routes(home.path());
         let log = Log::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt()
-            .with_ansi(false)
-            .with_writer(move || writer.clone())
-            .finish();
-        let _logged = tracing::subscriber::set_default(subscriber);
+        let _logged = tracing::subscriber::set_default(log.subscriber());
         for (method, path, key, status) in [
             (Method::GET, "/look", "admins", 200),
             (Method::POST, "/act", "users", 403),
             (Method::POST, "/act", "wrong", 403),
             (Method::POST, "/act", "admins", 202),
         ] {
-            let request = Request::builder()
-                .method(&method)
-                .uri(path)
-                .header(header::AUTHORIZATION, format!("Bearer {key}"));
-            let request = request.body(Body::empty()).unwrap();
+            let request = asking(&method, path, key);
             let answer = router.clone().oneshot(request).await.unwrap();
             assert_eq!(answer.status(), status, "{method} {path} {key}");
         }
-        let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+        let log = log.text();
         let acts: Vec<_> = log.lines().filter(|line| line.contains("audit")).collect();
-        let [act] = acts.as_slice() else {
+        let [begin, end] = acts.as_slice() else {
             panic!("not one act: {log}")
         };
         let id = Token::given("admins").id();
-        for told in [id.as_str(), "POST", "/act", "202"] {
-            assert!(act.contains(told), "{told}: {act}");
+        for told in [id.as_str(), "POST", "/act"] {
+            assert!(begin.contains(told) && end.contains(told), "{told}: {log}");
         }
+        let status = "status=202";
+        assert!(!begin.contains(status) && end.contains(status), "{log}");
         assert!(!log.contains("admins"), "{log}");
     }
 }

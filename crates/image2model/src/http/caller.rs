@@ -1,6 +1,6 @@
 //! Who asks, read off a request; and the ids that it names.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::{
     extract::ConnectInfo,
@@ -20,26 +20,59 @@ use super::error::Problem;
 pub(super) fn anyone(service: &Service, parts: &Parts) -> Caller {
     let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     let trusted = &service.config.http.trusted_proxies;
-    let address = peer.map(|peer| client(peer.ip(), &parts.headers, trusted));
-    let is_local = address.is_some_and(|address| address.is_loopback());
-    let name = address.map_or_else(|| "unknown".to_owned(), |address| address.to_string());
+    let client = peer.map(|peer| client(peer.ip(), &parts.headers, trusted));
+    let is_local = client.is_some_and(|client| client.is_named && client.address.is_loopback());
+    let name = client.map_or_else(
+        || "unknown".to_owned(),
+        |client| neighbourhood(client.address).to_string(),
+    );
     Caller::anyone(name, is_local)
 }
 
+/// Where a request comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Client {
+    address: IpAddr,
+    /// Not where a trusted proxy does not say for whom it asks, or so that nobody can read it: it asks for strangers.
+    is_named: bool,
+}
+
 /// Who asks: the peer, or whom trusted proxies name, the nearest that is not such a proxy itself. What stands before
-/// that in the header came from outside and can be anything.
-fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> IpAddr {
+/// that in the header came from outside and can be anything, bytes that are no text among it.
+fn client(peer: IpAddr, headers: &HeaderMap, trusted: &[Network]) -> Client {
     let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(*address));
-    let mut nearest = peer.to_canonical();
+    let mut address = peer.to_canonical();
     let named = headers.get_all("x-forwarded-for").iter().rev();
-    let mut named = named.flat_map(|value| value.to_str().unwrap_or_default().rsplit(','));
-    while is_trusted(&nearest) {
-        let Some(before) = named.next().and_then(|text| address(text.trim())) else {
+    let mut named = named.flat_map(|value| value.as_bytes().rsplit(|byte| *byte == b','));
+    let mut is_named = !is_trusted(&address);
+    while is_trusted(&address) {
+        let Some(before) = named.next() else {
             break;
         };
-        nearest = before.to_canonical();
+        let before = forwarded(before);
+        is_named = before.is_some();
+        let Some(before) = before else {
+            break;
+        };
+        address = before.to_canonical();
     }
-    nearest
+    Client { address, is_named }
+}
+
+/// An address that a proxy has written down.
+fn forwarded(bytes: &[u8]) -> Option<IpAddr> {
+    address(String::from_utf8_lossy(bytes).trim())
+}
+
+/// The address, or the network that whoever has an address of IPv6 has all of.
+pub(super) fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V6(six) => {
+            let network = six.to_bits() & (u128::MAX << 64);
+            IpAddr::V6(Ipv6Addr::from_bits(network))
+        }
+        four @ IpAddr::V4(_) => four,
+    }
 }
 
 /// With or without a port, which some proxies add.
@@ -146,6 +179,8 @@ pub(super) fn shortened(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::HeaderValue;
+
     use super::*;
 
     #[test]
@@ -173,16 +208,57 @@ mod tests {
             for value in forwarded {
                 headers.append("x-forwarded-for", value.parse().unwrap());
             }
-            let found = client(peer.parse().unwrap(), &headers, &trusted);
+            let found = client(peer.parse().unwrap(), &headers, &trusted).address;
             assert_eq!(found.to_string(), asks, "{peer} {forwarded:?}");
         }
         let mut headers = HeaderMap::new();
         headers.insert("x-forwarded-for", "203.0.113.9".parse().unwrap());
         let peer = "10.0.0.1".parse().unwrap();
         assert_eq!(
-            client(peer, &headers, &[]),
+            client(peer, &headers, &[]).address,
             peer,
             "nobody is trusted unless named"
         );
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_hide_nobody_behind_a_proxy() {
+        let trusted = ["127.0.0.0/8".parse().unwrap()];
+        let proxy = "127.0.0.1".parse().unwrap();
+        for (forwarded, asks, is_named) in [
+            (&["é, 203.0.113.9"][..], "203.0.113.9", true),
+            (&["é", "203.0.113.9"], "203.0.113.9", true),
+            (&["203.0.113.9", "é"], "127.0.0.1", false),
+            (&["203.0.113.9, é"], "127.0.0.1", false),
+            (&["é, 127.0.0.2"], "127.0.0.2", false),
+            (&["203.0.113.9,"], "127.0.0.1", false),
+            (&[""], "127.0.0.1", false),
+            (&[], "127.0.0.1", false),
+            (&["127.0.0.1"], "127.0.0.1", true),
+        ] {
+            let mut headers = HeaderMap::new();
+            for value in forwarded {
+                let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+                headers.append("x-forwarded-for", value);
+            }
+            let found = client(proxy, &headers, &trusted);
+            let address = asks.parse().unwrap();
+            assert_eq!(found, Client { address, is_named }, "{forwarded:?}");
+        }
+        let alone = client(proxy, &HeaderMap::new(), &[]);
+        assert!(alone.is_named, "it asks for itself");
+    }
+
+    #[test]
+    fn a_network_of_ipv6_is_one_caller() {
+        for (address, network) in [
+            ("2001:db8::7", "2001:db8::"),
+            ("2001:db8::ffff:8", "2001:db8::"),
+            ("2001:db8:0:1::7", "2001:db8:0:1::"),
+            ("::ffff:192.0.2.1", "192.0.2.1"),
+        ] {
+            let found = neighbourhood(address.parse().unwrap());
+            assert_eq!(found.to_string(), network);
+        }
     }
 }

@@ -28,13 +28,14 @@ pub(super) enum Code {
     Refused,
     Internal,
     Unavailable,
+    Busy,
     NotYet,
     StorageFull,
     Failed,
 }
 
 impl Code {
-    const ALL: [Self; 21] = [
+    const ALL: [Self; 22] = [
         Self::BadRequest,
         Self::Unauthenticated,
         Self::Forbidden,
@@ -53,6 +54,7 @@ impl Code {
         Self::Refused,
         Self::Internal,
         Self::Unavailable,
+        Self::Busy,
         Self::NotYet,
         Self::StorageFull,
         Self::Failed,
@@ -156,7 +158,7 @@ impl Code {
             Self::OverQuota => (
                 "429",
                 "The key's owner has or asks for more than its quota, which `message` names.",
-                "Wait until something has ended or is removed; `GET /api/v1/usage` tells how it stands.",
+                "Wait for the seconds that `Retry-After` names; without it no wait helps: ask for less at a time. `GET /api/v1/usage` tells how it stands.",
             ),
             Self::Refused => (
                 "other 4xx",
@@ -170,8 +172,13 @@ impl Code {
             ),
             Self::Unavailable => (
                 "503",
-                "The server cannot reach its storage, is stopping or not ready.",
+                "The server cannot reach its storage, has lost its keys or is not ready.",
                 "Wait for the seconds that `Retry-After` names.",
+            ),
+            Self::Busy => (
+                "503",
+                "The server has too much to do, or is stopping.",
+                "Ask again after the seconds that `Retry-After` names.",
             ),
             Self::NotYet => (
                 "503",

@@ -207,6 +207,9 @@ impl From<ServiceError> for Problem {
             ServiceError::NotYet(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
                 .with_code(Code::NotYet)
                 .retry_after(5),
+            ServiceError::Busy(why) => Self::new(StatusCode::SERVICE_UNAVAILABLE, why)
+                .with_code(Code::Busy)
+                .retry_after(5),
             ServiceError::GivenUp { code, message } => {
                 let status = match code.as_str() {
                     "disk_full" => StatusCode::INSUFFICIENT_STORAGE,
@@ -253,7 +256,9 @@ impl From<Late> for Problem {
             ),
             Late::Stopping => {
                 let message = "The server is stopping; send the request again.";
-                return Self::new(StatusCode::SERVICE_UNAVAILABLE, message).retry_after(5);
+                return Self::new(StatusCode::SERVICE_UNAVAILABLE, message)
+                    .with_code(Code::Busy)
+                    .retry_after(5);
             }
         };
         Self::new(StatusCode::REQUEST_TIMEOUT, message)

@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{Path, State, rejection::JsonRejection},
-    http::HeaderMap,
+    http::{HeaderMap, StatusCode},
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -22,6 +22,9 @@ use super::{
     pace::{Late, cause},
     render, upload,
 };
+
+/// Bytes of the longest body that is no form.
+pub(super) const LARGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// What `POST /models/generate` is asked.
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -133,7 +136,7 @@ pub(super) type Object = Map<String, Value>;
 /// A body as the handler takes it.
 ///
 /// # Errors
-/// 422 with what is wrong with it, 408 for one that came too late.
+/// 422 with what is wrong with it, 413 for one over [`LARGEST_BODY`], 408 for one that came too late.
 pub(super) fn body<T: DeserializeOwned>(
     read: Result<Json<Object>, JsonRejection>,
 ) -> Result<T, Problem> {
@@ -148,6 +151,12 @@ pub(super) fn body<T: DeserializeOwned>(
             "The body must be JSON, with Content-Type: application/json.",
             "value_error",
         ),
+        JsonRejection::BytesRejection(refused)
+            if refused.status() == StatusCode::PAYLOAD_TOO_LARGE =>
+        {
+            let message = format!("The body is over the limit of {LARGEST_BODY} bytes.");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, message)
+        }
         refused => match cause::<Late>(&refused) {
             Some(late) => Problem::from(late),
             None => Problem::field("body", "The body is no JSON.", "json_invalid"),
@@ -219,8 +228,11 @@ pub(super) fn docs() -> Vec<Doc> {
                 "It waits.",
                 json!({"job_id": job, "status": "queued", "estimated_time": 5}),
             )
-            .refuses(404, "There is no such image, or it is not the caller's.")
-            .refuses(409, "The image is gone.")
+            .refuses(
+                404,
+                "There is no such image, it is gone, or it is not the caller's.",
+            )
+            .refuses(409, "It is a mesh, or its job is just being removed.")
             .refuses(
                 410,
                 "The job that this Idempotency-Key made has been removed.",

@@ -25,6 +25,8 @@ use super::{error::Problem, openapi::Doc};
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SERVICE: &str = "image2model-backend";
 const GB: f64 = 1e9;
+/// Seconds after which another look at an unhealthy process is worthwhile.
+const LOOK_AGAIN: u32 = 5;
 
 /// That this process answers.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -90,7 +92,8 @@ pub(super) async fn readiness(State(service): State<Service>) -> Result<Json<Rea
             .collect();
         let message = format!("Not ready: {} failing.", failed.join(", "));
         let details = json!({"status": "not_ready", "failed_components": failed});
-        return Err(Problem::new(StatusCode::SERVICE_UNAVAILABLE, message).with_details(details));
+        let problem = Problem::new(StatusCode::SERVICE_UNAVAILABLE, message);
+        return Err(problem.with_details(details).retry_after(LOOK_AGAIN));
     }
     let state = |component: &Component| ComponentState {
         name: component.name,
@@ -111,7 +114,7 @@ pub(super) async fn detailed(State(service): State<Service>) -> Result<Json<Repo
             StatusCode::SERVICE_UNAVAILABLE,
             "A component that is needed is unhealthy.",
         );
-        return Err(problem.with_details(json!(report)));
+        return Err(problem.with_details(json!(report)).retry_after(LOOK_AGAIN));
     }
     Ok(Json(report))
 }
@@ -151,7 +154,10 @@ impl Counted {
         let Self { method, uri, .. } = self;
         let endpoint = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
         let status = answer.status().as_u16();
-        let known = matches!(method.as_str(), "GET" | "HEAD" | "POST" | "OPTIONS");
+        let known = matches!(
+            method.as_str(),
+            "GET" | "HEAD" | "POST" | "DELETE" | "OPTIONS"
+        );
         let label = if known { method.as_str() } else { "other" };
         let took = self.began.elapsed();
         capacity::metrics::request(label, endpoint, status, took);

@@ -143,10 +143,7 @@ async fn several(service: &Service, caller: &Caller, ids: &str) -> Result<Json<J
     }
     // A file's id is no job's.
     let ids: Vec<JobId> = asked.iter().filter_map(|id| id.job()).collect();
-    let mut progress = Vec::new();
-    for id in &ids {
-        progress.extend(service.progress(*id).await?);
-    }
+    let progress = service.progress_of(&ids).await?;
     let signer = service.keyring.signer(caller);
     let mut found = service.jobs(caller, &ids).await?.into_iter();
     let shown = |job| render::job(&job, &progress, &signer);

@@ -32,7 +32,8 @@ pub(super) const FIELDS: [HeaderName; 5] = [POLICY, STANDING, OLD_LIMIT, OLD_REM
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// Lets through whoever is within the limits of a route that asks for `access`.
+/// Lets through whoever is within the limits of a route that asks for `access`. A form counts as a read of its address
+/// until its key is known; then its handler has its work counted by [`admit_form`].
 pub(super) async fn hold(
     service: &Service,
     access: Access,
@@ -58,7 +59,35 @@ pub(super) async fn hold(
         }
         refusal(access, &admission).into_response()
     };
-    tell(response.headers_mut(), &admission, service.now());
+    // A form's handler has told how its key's owner stands.
+    if !response.headers().contains_key(STANDING) {
+        tell(response.headers_mut(), &admission, service.now());
+    }
+    response
+}
+
+/// Counts the work of a form, whose caller is known only once its key is read.
+///
+/// # Errors
+/// The refusal, which tells how the caller stands where that is why.
+pub(super) async fn admit_form(
+    service: &Service,
+    caller: &Caller,
+) -> Result<Admission, Box<Response>> {
+    match service.admit_work(caller).await {
+        Ok(admission) if admission.admitted => Ok(admission),
+        Ok(admission) => {
+            let refusal = refusal(Access::Work, &admission);
+            Err(Box::new(told(refusal, &admission, service.now())))
+        }
+        Err(error) => Err(Box::new(Problem::from(error).into_response())),
+    }
+}
+
+/// An answer that tells how its caller stands.
+pub(super) fn told(answer: impl IntoResponse, admission: &Admission, now: Timestamp) -> Response {
+    let mut response = answer.into_response();
+    tell(response.headers_mut(), admission, now);
     response
 }
 

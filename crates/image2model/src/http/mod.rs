@@ -160,7 +160,10 @@ fn probe_routes(service: &Service) -> Routes {
 pub fn router(service: Service) -> Router {
     let (routes, table) = routes(&service).into_parts();
     let described = Arc::new(Description::new(table, &service));
-    let routes = routes.fallback(page::asset).layer(Extension(described));
+    let routes = routes
+        .fallback(page::asset)
+        .layer(Extension(described))
+        .layer(DefaultBodyLimit::max(generate::LARGEST_BODY));
     finished(routes, service)
 }
 

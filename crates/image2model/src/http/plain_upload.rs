@@ -19,6 +19,7 @@ use super::{
     access,
     error::Problem,
     form::Intake,
+    limits,
     openapi::{self, Doc},
     parts::{self, Parts},
     upload,
@@ -44,8 +45,17 @@ pub(super) async fn create(
             return Err(problem);
         }
     };
-    let place = place.passed_to(&service, &caller)?;
-    upload::accept_at(place, service, caller, &headers, parts, Intake::Pictures).await
+    let admission = match limits::admit_form(&service, &caller).await {
+        Ok(admission) => admission,
+        Err(refused) => {
+            upload::hear_out(&mut parts).await;
+            return Ok(*refused);
+        }
+    };
+    let (now, place) = (service.now(), place.passed_to(&service, &caller)?);
+    let accepted =
+        upload::accept_at(place, service, caller, &headers, parts, Intake::Pictures).await;
+    Ok(limits::told(accepted, &admission, now))
 }
 
 pub(super) fn docs() -> Vec<Doc> {
@@ -79,7 +89,8 @@ async fn holder(service: &Service, form: &mut Parts) -> Result<Option<Caller>, P
     let key = String::from_utf8_lossy(&key);
     if key.trim().is_empty() && !service.keyring.is_open().await? {
         let message = "This server needs a key, in the form's field for it.";
-        return Err(Problem::new(StatusCode::UNAUTHORIZED, message));
+        let problem = Problem::new(StatusCode::UNAUTHORIZED, message);
+        return Err(access::closed(service, problem));
     }
     access::holder(service, &Token::given(key.trim())).await
 }

@@ -10,10 +10,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::{
-    sync::{OwnedSemaphorePermit, Semaphore},
-    time::Instant,
-};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::{
     access::{
@@ -21,13 +18,20 @@ use crate::{
         rate::{Admission, Window},
     },
     config::{Config, LimitSettings, QuotaSettings},
-    job::{Flow, Holding, JobId, Owner, Queue},
+    job::{Flow, Holding, JobId, Lane, Owner, Queue},
+    store::Depth,
 };
 
-use super::{Caller, Service, ServiceError};
+use super::{Caller, Service, ServiceError, fresh::Fresh};
 
-/// How long the depth of the queues is taken for what it was.
-const DEPTH_FRESH: Duration = Duration::from_secs(1);
+/// Worth waiting until some of an owner's images or streams have ended.
+const SOME_END: Duration = Duration::from_secs(30);
+/// Worth waiting until some of what an owner has stored is gone.
+const SOME_GO: Duration = Duration::from_secs(600);
+/// How long the depths of the queues are taken for what they were.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+
+type Depths = BTreeMap<(Queue, Lane), Depth>;
 
 /// Uploads at once that each may send while there are places: a browser's with the most files, one each.
 const LEAST_SHARE: usize = 25;
@@ -40,8 +44,7 @@ pub(super) struct FairUse {
     /// How many of them each holds.
     shares: Arc<Mutex<HashMap<Flow, usize>>>,
     streams: Arc<Mutex<HashMap<Owner, u32>>>,
-    /// The deepest queue, and when it was so.
-    depth: Arc<tokio::sync::Mutex<Option<(Instant, u64)>>>,
+    depths: Arc<Fresh<Depths>>,
 }
 
 /// One of the uploads that this process receives at once, for as long as it is kept.
@@ -79,7 +82,7 @@ impl FairUse {
             uploads: Arc::new(Semaphore::new(config.upload.max_running)),
             shares: Arc::default(),
             streams: Arc::default(),
-            depth: Arc::default(),
+            depths: Arc::new(Fresh::new(FRESH)),
         }
     }
 
@@ -111,7 +114,7 @@ impl UploadPlace {
     /// The same place as another's.
     ///
     /// # Errors
-    /// [`ServiceError::NotYet`] when that caller holds as many as one may.
+    /// [`ServiceError::Busy`] when that caller holds as many as one may.
     pub fn passed_to(self, service: &Service, caller: &Caller) -> Result<Self, ServiceError> {
         let Self { _permit, share } = self;
         // First, since it may be the same caller's.
@@ -140,7 +143,7 @@ impl Service {
     /// Counts a request that makes work, and tells whether it may.
     ///
     /// # Errors
-    /// [`ServiceError::NotYet`] when too much work waits, [`ServiceError::Unavailable`].
+    /// [`ServiceError::Busy`] when too much work waits, [`ServiceError::Unavailable`].
     pub async fn admit_work(&self, caller: &Caller) -> Result<Admission, ServiceError> {
         self.check_depth().await?;
         let windows = windows_of_work(&self.config.limits);
@@ -192,40 +195,43 @@ impl Service {
         if depth < most {
             return Ok(());
         }
-        Err(ServiceError::NotYet(format!(
+        Err(ServiceError::Busy(format!(
             "{depth} images wait to be worked on, and the limit is {most} (workers.max_depth); try again later."
         )))
     }
 
-    /// Of the deeper of the queues that models are made from, as of [`DEPTH_FRESH`] ago at most. An unknown depth keeps
-    /// nobody out: of a store of which a part is gone, the rest takes work.
+    /// Of all queues, as of [`FRESH`] ago at most; nothing where it is not known.
+    pub(super) async fn depths(&self) -> Depths {
+        let read = async {
+            let depths = self.store.jobs.depths().await;
+            depths.unwrap_or_else(|error| {
+                tracing::warn!(%error, "it is not known how much work waits");
+                Depths::default()
+            })
+        };
+        self.fair.depths.or(read).await
+    }
+
+    /// Of the deeper of the queues that models are made from. An unknown depth keeps nobody out: of a store of which a
+    /// part is gone, the rest takes work.
     async fn depth(&self) -> u64 {
-        let mut known = self.fair.depth.lock().await;
-        if let Some((_, depth)) = known.filter(|(at, _)| at.elapsed() < DEPTH_FRESH) {
-            return depth;
-        }
-        let depths = self.store.jobs.depths().await.unwrap_or_else(|error| {
-            tracing::warn!(%error, "it is not known how much work waits");
-            BTreeMap::default()
-        });
+        let depths = self.depths().await;
         let of = |wanted: Queue| -> u64 {
             let lanes = depths.iter().filter(|((queue, _), _)| *queue == wanted);
             lanes.map(|(_, depth)| depth.ready + depth.delayed).sum()
         };
-        let depth = of(Queue::ModelGeneration).max(of(Queue::Priority));
-        *known = Some((Instant::now(), depth));
-        depth
+        of(Queue::ModelGeneration).max(of(Queue::Priority))
     }
 
     /// A place for an upload, before anything of it is read.
     ///
     /// # Errors
-    /// [`ServiceError::NotYet`] when this process receives as many as it may, or as many of this caller.
+    /// [`ServiceError::Busy`] when this process receives as many as it may, or as many of this caller.
     pub fn upload_place(&self, caller: &Caller) -> Result<UploadPlace, ServiceError> {
         let taken = self.fair.uploads.clone().try_acquire_owned();
         let permit = taken.map_err(|_| {
             let most = self.config.upload.max_running;
-            ServiceError::NotYet(format!(
+            ServiceError::Busy(format!(
                 "{most} uploads are being received, which is the limit (upload.max_running); try again shortly."
             ))
         })?;
@@ -246,7 +252,7 @@ impl Service {
         let mut shares = self.fair.shares();
         let held = shares.entry(caller.flow.clone()).or_default();
         if *held >= most {
-            return Err(ServiceError::NotYet(format!(
+            return Err(ServiceError::Busy(format!(
                 "{held} of your uploads are being received, which is one caller's share of {all} (upload.max_running); \
                  try again when one has ended."
             )));
@@ -273,7 +279,7 @@ impl Service {
                 message: format!(
                     "{open} event streams of this key's owner are open, and the limit is {most} (quotas.streams); close one."
                 ),
-                after: None,
+                after: Some(SOME_END),
             });
         }
         *open += 1;
@@ -313,13 +319,19 @@ impl Service {
         }
         if quotas.queued_images > 0 || quotas.stored_bytes > 0 {
             let holding = self.store.limits.holding(&caller.owner).await?;
-            if let Some(message) = over_holding(quotas, holding, images, bytes) {
-                let after = None;
+            if let Some((message, after)) = over_holding(quotas, holding, images, bytes) {
                 return Ok(Some(ServiceError::OverQuota { message, after }));
             }
         }
         if quotas.images_per_day == 0 {
             return Ok(None);
+        }
+        if images > quotas.images_per_day {
+            let (message, after) = never_fits(&format!(
+                "{images} images are over the limit of {} a day (quotas.images_per_day)",
+                quotas.images_per_day
+            ));
+            return Ok(Some(ServiceError::OverQuota { message, after }));
         }
         let read = self.count_images(caller, 0).await?;
         let over = read.tightest().filter(|day| day.remaining < images);
@@ -395,30 +407,48 @@ fn windows_of_work(limits: &LimitSettings) -> Vec<Window> {
     on.collect()
 }
 
-/// Why an owner who has `holding` may not have so much more.
+/// What an owner has no room for even with nothing else: no wait helps.
+fn never_fits(over: &str) -> (String, Option<Duration>) {
+    let message =
+        format!("{over}, whatever else there is; send fewer or smaller images at a time.");
+    (message, None)
+}
+
+/// Why an owner who has `holding` may not have so much more, and how long a wait may help.
 fn over_holding(
     quotas: &QuotaSettings,
     holding: Holding,
     images: u32,
     bytes: u64,
-) -> Option<String> {
+) -> Option<(String, Option<Duration>)> {
     let Holding {
         images: waiting,
         bytes: stored,
     } = holding;
-    if quotas.queued_images > 0 && waiting + u64::from(images) > quotas.queued_images {
-        return Some(format!(
-            "{waiting} images of this key's owner wait or are worked on, and {images} more are over the limit of {} \
-             (quotas.queued_images); try again when some are done.",
-            quotas.queued_images
-        ));
+    let (most, most_bytes) = (quotas.queued_images, quotas.stored_bytes);
+    if most > 0 && u64::from(images) > most {
+        return Some(never_fits(&format!(
+            "{images} images are over the limit of {most} at once (quotas.queued_images)"
+        )));
     }
-    if quotas.stored_bytes > 0 && stored.saturating_add(bytes) > quotas.stored_bytes {
-        return Some(format!(
-            "{stored} bytes of this key's owner are stored, and {bytes} more are over the limit of {} \
-             (quotas.stored_bytes); remove some jobs, or wait until old ones go.",
-            quotas.stored_bytes
-        ));
+    if most_bytes > 0 && bytes > most_bytes {
+        return Some(never_fits(&format!(
+            "{bytes} bytes are over the limit of {most_bytes} (quotas.stored_bytes)"
+        )));
+    }
+    if most > 0 && waiting.saturating_add(u64::from(images)) > most {
+        let message = format!(
+            "{waiting} images of this key's owner wait or are worked on, and {images} more are over the limit of \
+             {most} (quotas.queued_images); try again when some are done."
+        );
+        return Some((message, Some(SOME_END)));
+    }
+    if most_bytes > 0 && stored.saturating_add(bytes) > most_bytes {
+        let message = format!(
+            "{stored} bytes of this key's owner are stored, and {bytes} more are over the limit of {most_bytes} \
+             (quotas.stored_bytes); remove some jobs, or wait until old ones go."
+        );
+        return Some((message, Some(SOME_GO)));
     }
     None
 }

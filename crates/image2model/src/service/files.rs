@@ -96,7 +96,7 @@ impl Service {
                 Err(ServiceError::NotYet(format!("the {format} file is still being written; ask again")))
             }),
             () = self.shutdown.cancelled() => {
-                Err(ServiceError::NotYet("the server is stopping; ask again".to_owned()))
+                Err(ServiceError::Busy("the server is stopping; ask again".to_owned()))
             }
         }
     }

@@ -11,6 +11,7 @@ mod dead;
 mod fair_use;
 mod feed;
 mod files;
+mod fresh;
 mod generation;
 mod housekeeping;
 mod keyring;
@@ -37,7 +38,7 @@ use crate::{
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
     logs::Logs,
-    store::{Progress, Store, StoreError},
+    store::{Progress, Store, StoreError, WorkerReport},
 };
 
 pub use dead::{DeadLetters, DeadPage, dead_name, dead_named};
@@ -52,7 +53,7 @@ pub use spool::{ArchiveError, Spool};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 
-use self::{fair_use::FairUse, logs::Exporting};
+use self::{fair_use::FairUse, fresh::Fresh, logs::Exporting};
 
 /// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -127,7 +128,7 @@ pub enum ServiceError {
     Removed(JobId),
     #[error("{0}")]
     Conflict(String),
-    /// More than its owner may have; nothing to wait for where no time is known.
+    /// More than its owner may have; nothing to wait for where no wait helps.
     #[error("{message}")]
     OverQuota {
         message: String,
@@ -136,6 +137,9 @@ pub enum ServiceError {
     /// Asked for and on its way; ask again.
     #[error("{0}")]
     NotYet(String),
+    /// There is too much to do, or the process ends; ask again.
+    #[error("{0}")]
+    Busy(String),
     /// What was asked for was tried and given up; asking again tries anew.
     #[error("{message}")]
     GivenUp { code: String, message: String },
@@ -209,6 +213,8 @@ pub struct Shared {
     fair: FairUse,
     exporting: Exporting,
     failing_since: Arc<Mutex<Option<Timestamp>>>,
+    /// As metrics show them.
+    workers: Fresh<Vec<WorkerReport>>,
 }
 
 impl Deref for Service {
@@ -242,6 +248,7 @@ impl Service {
             host: Host::default(),
             exporting: Exporting::default(),
             failing_since: Arc::default(),
+            workers: Fresh::new(fair_use::FRESH),
             feed,
             keyring,
             tasks,
@@ -316,7 +323,15 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Unavailable`].
     pub async fn progress(&self, id: JobId) -> Result<Vec<Progress>, ServiceError> {
-        Ok(self.store.jobs.newest_progress(id).await?)
+        self.progress_of(&[id]).await
+    }
+
+    /// The same of many jobs at once.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unavailable`].
+    pub async fn progress_of(&self, ids: &[JobId]) -> Result<Vec<Progress>, ServiceError> {
+        Ok(self.store.jobs.newest_progress(ids).await?)
     }
 
     /// Cancels; an ended job stays as it is.

@@ -103,11 +103,13 @@ impl Service {
         (components, !gone)
     }
 
-    /// Reads what the metrics show as state, and renders all metrics.
+    /// Reads what the metrics show as state, of the store once a second at most, since anybody may ask; and renders all
+    /// metrics.
     pub async fn scrape(&self) -> String {
+        let workers = async { self.store.presence.workers().await.unwrap_or_default() };
         let state = State {
-            depths: self.store.jobs.depths().await.unwrap_or_default(),
-            workers: self.store.presence.workers().await.unwrap_or_default(),
+            depths: self.depths().await,
+            workers: self.workers.or(workers).await,
             disk: self.watched_disk().and_then(Result::ok),
             load: self.host.load(),
         };

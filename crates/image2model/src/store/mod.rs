@@ -320,8 +320,8 @@ pub trait Jobs: Send + Sync {
     /// A job's facts after number `after`; `None` for an unknown job.
     async fn facts(&self, id: JobId, after: u32) -> Result<Option<Vec<Fact>>, StoreError>;
 
-    /// Newest progress of a job's running items, also between their attempts.
-    async fn newest_progress(&self, id: JobId) -> Result<Vec<Progress>, StoreError>;
+    /// Newest progress of the jobs' running items, also between their attempts; in the jobs' order.
+    async fn newest_progress(&self, ids: &[JobId]) -> Result<Vec<Progress>, StoreError>;
 
     /// Live news from now on; a slow reader sees `Lagged` and catches up by [`Jobs::facts`].
     fn watch(&self) -> broadcast::Receiver<News>;

@@ -92,6 +92,11 @@ async fn given_up_work_is_taken_up_from_the_command_line() {
 
     let (code, said, complained) = dead(folder.path(), &["requeue", &name]);
     assert_eq!(code, Some(0), "{complained}");
+    let act = format!("dead requeue {name}");
+    assert!(
+        complained.contains("audit") && complained.contains(&act),
+        "{complained}"
+    );
     let new = said.split("job ").nth(1).unwrap();
     let new: JobId = new.split(' ').next().unwrap().parse().unwrap();
     let (_, left, _) = dead(folder.path(), &["list"]);
@@ -99,7 +104,9 @@ async fn given_up_work_is_taken_up_from_the_command_line() {
     for wrong in [name.as_str(), "nothing"] {
         let (code, _, complained) = dead(folder.path(), &["requeue", wrong]);
         assert_eq!(code, Some(2));
-        assert_eq!(complained.lines().count(), 1, "{complained}");
+        let acts = |line: &&str| line.contains("audit") && line.contains("failed");
+        let complaints = complained.lines().filter(|line| !acts(line)).count();
+        assert_eq!(complaints, 1, "{complained}");
     }
     let store = opened(&data);
     let job: Job = store.jobs.job(new).await.unwrap().unwrap();

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use image2model::access::Token;
 use serde_json::Value;
 
 use crate::support::{Client, RealServer, Server, command, refusal, role, tiny};
@@ -25,7 +26,7 @@ struct Town {
     servers: Vec<Server>,
     settings: Vec<(&'static str, String)>,
     home: tempfile::TempDir,
-    _redis: Option<RealServer>,
+    redis: Option<RealServer>,
 }
 
 impl Town {
@@ -52,7 +53,7 @@ impl Town {
             servers: (0..count).map(|_| Server::start(&dir, &given)).collect(),
             settings,
             home,
-            _redis: redis,
+            redis,
         }
     }
 
@@ -200,6 +201,34 @@ async fn keys_come_and_go(town: &Town) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_store_that_has_lost_its_keys_opens_no_server() {
+    let town = Town::shared();
+    let key = town.created(&["--label=lost"]);
+    town.all_answer("/jobs", None, 401, CLOSED).await;
+    let redis = town.redis.as_ref().unwrap();
+    let _: () = redis.ask(&["FLUSHALL"]);
+    let stranger = Token::from_bytes(&[7; 32]);
+    for key in [Some(&*key), Some(stranger.reveal()), None] {
+        town.all_answer("/jobs", key, 503, CLOSED).await;
+    }
+    let told = Client::new(town.servers[0].port).get("/jobs").await;
+    let message = told.body["message"].as_str().unwrap();
+    assert!(message.contains("has lost its keys"), "{message}");
+    for server in &town.servers {
+        let begun = Instant::now();
+        let mut again = tokio::time::interval(Duration::from_millis(100));
+        while !server.log().contains("the store has no keys any more") {
+            assert!(begun.elapsed() < CLOSED, "{}", server.log());
+            again.tick().await;
+        }
+    }
+
+    let made = town.created(&["--label=new"]);
+    town.all_answer("/jobs", Some(&made), 200, SOON).await;
+    town.all_answer("/jobs", None, 401, CLOSED).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn links_open_without_a_header_until_their_secret_or_their_owner_is_gone() {
     let town = Town::shared();
     let port = town.servers[0].port;
@@ -280,6 +309,33 @@ async fn the_old_names_of_keys_in_the_environment_are_understood() {
     let client = Client::showing(server.port, "an old secret");
     assert_eq!(client.get("/jobs").await.status, 200);
     assert!(!server.log().contains("an old secret"));
+}
+
+#[test]
+fn an_act_on_the_command_line_is_told_with_the_keys_id_and_a_look_is_not() {
+    let home = tempfile::tempdir().unwrap();
+    let keys = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_image2model"));
+        command.arg("keys").args(words).current_dir(home.path());
+        let output = command.output().unwrap();
+        let read = |bytes| String::from_utf8(bytes).unwrap();
+        (read(output.stdout), read(output.stderr))
+    };
+    let (key, told) = keys(&["create", "--scope=admin"]);
+    let id = Token::given(key.trim()).id();
+    let line = format!("keys create {} --scope admin", id.as_str());
+    assert!(told.contains("audit") && told.contains(&line), "{told}");
+    assert!(!told.contains(key.trim()), "{told}");
+    let (_, told) = keys(&["revoke", id.as_str()]);
+    let line = format!("keys revoke {}", id.as_str());
+    assert!(told.contains(&line) && told.contains("done"), "{told}");
+    let (_, told) = keys(&["revoke", "nobodys"]);
+    assert!(
+        told.contains("keys revoke nobodys") && told.contains("failed"),
+        "{told}"
+    );
+    assert!(keys(&["rotate-links"]).1.contains("keys rotate-links"));
+    assert_eq!(keys(&["list"]).1, "");
 }
 
 #[test]

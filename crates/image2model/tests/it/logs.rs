@@ -43,6 +43,28 @@ async fn requests_lie_in_files_and_stay_off_the_standard_error() {
     server.kill();
 }
 
+#[tokio::test]
+async fn an_administrators_act_is_on_the_standard_error_however_little_else_is() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let settings = [
+        ("LOG__LEVEL", "warn"),
+        ("LOG__FILES", "false"),
+        ("KEYS__ADMIN", "an admin's key"),
+    ];
+    let server = Server::start(&dir, &settings);
+    let client = Client::showing(server.port, "an admin's key");
+    let sent = client.post("/logs/rotate").await;
+    let begun = Instant::now();
+    while !server.log().contains("an administrator's act ") {
+        let log = server.log();
+        assert!(begun.elapsed() < Duration::from_secs(10), "{sent:?} {log}");
+        tokio::task::yield_now().await;
+    }
+    assert!(!server.log().contains(" INFO image2model"));
+    server.kill();
+}
+
 #[test]
 fn without_files_there_is_no_folder() {
     let home = tempfile::tempdir().unwrap();

@@ -20,8 +20,9 @@ use crate::{
 /// The filter is none.
 pub(super) fn start(settings: &LogSettings, role: Role) -> anyhow::Result<Logs> {
     let no_filter = || format!("log.level {:?} is no filter", settings.level);
-    // A line for each request is for files, unless it is asked for.
-    let filter = logs::filter_with(&settings.level, &["access=off"]).with_context(no_filter)?;
+    // A line for each request is for files, unless it is asked for; what administrators do is told however little else is.
+    let filter = logs::filter_with(&settings.level, &["access=off", "audit=info"])
+        .with_context(no_filter)?;
     let lines = tracing_subscriber::fmt::layer()
         .with_ansi(io::stderr().is_terminal())
         .with_writer(io::stderr);

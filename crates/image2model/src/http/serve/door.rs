@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     fmt,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -14,7 +14,10 @@ use tokio::{
     time::timeout,
 };
 
-use crate::config::{HttpSettings, Network};
+use crate::{
+    config::{HttpSettings, Network},
+    http::caller::neighbourhood,
+};
 
 /// Descriptors that are kept for everything that is no connection.
 const OTHER_FILES: usize = 256;
@@ -143,17 +146,6 @@ impl Drop for Place {
 /// Counting is whole whatever panics.
 fn held(inside: &Mutex<Inside>) -> MutexGuard<'_, Inside> {
     inside.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// The address, or the network that whoever has an address of IPv6 has all of.
-fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V6(six) => {
-            let network = six.to_bits() & (u128::MAX << 64);
-            IpAddr::V6(Ipv6Addr::from_bits(network))
-        }
-        four @ IpAddr::V4(_) => four,
-    }
 }
 
 /// How many connections the limit of open files has room for.

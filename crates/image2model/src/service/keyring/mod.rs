@@ -52,6 +52,8 @@ struct Known {
     register: Arc<HashMap<KeyId, Key>>,
     secrets: Arc<[Secret]>,
     read: Option<Instant>,
+    /// A register without keys opens nothing from now on: it is not what it was.
+    is_closed: bool,
     used: HashMap<KeyId, Timestamp>,
 }
 
@@ -144,6 +146,7 @@ impl Keyring {
         let keys = register.keys.into_iter();
         let mut known = self.known();
         known.register = Arc::new(keys.map(|key| (key.id.clone(), key)).collect());
+        known.is_closed |= !known.register.is_empty();
         known.secrets = register.secrets.into();
         known.read = Some(Instant::now());
     }
@@ -152,7 +155,15 @@ impl Keyring {
     pub async fn keep_up(self, shutdown: CancellationToken) {
         loop {
             let pause = match self.look().await {
-                Ok(()) => REFRESH,
+                Ok(()) => {
+                    if self.has_lost_its_keys() {
+                        tracing::error!(
+                            "the store has no keys any more, so nobody is let in: bring back what it has lost, or make \
+                             a key with `image2model keys create`"
+                        );
+                    }
+                    REFRESH
+                }
                 Err(error) => {
                     tracing::warn!(%error, "the register of keys cannot be read");
                     AFTER_TROUBLE
@@ -168,12 +179,35 @@ impl Keyring {
         }
     }
 
-    /// Whether anybody may call: no key is configured, and none was ever made.
+    /// Whether anybody may call: no key is configured, and none was ever made. A process that has known a key never
+    /// opens again, for a register that has become empty is one that was lost: revoked keys stay in it.
     ///
     /// # Errors
     /// [`ServiceError::Unavailable`] where that is not known.
     pub async fn is_open(&self) -> Result<bool, ServiceError> {
-        Ok(self.configured.is_empty() && self.register().await?.is_empty())
+        // A configured key needs no store.
+        if !self.configured.is_empty() {
+            return Ok(false);
+        }
+        let register = self.register().await?;
+        Ok(self.may_be_open(&register) && !self.known().is_closed)
+    }
+
+    /// Never to be open in this process, whatever the register comes to hold: for a server that others reach, which
+    /// did not start without keys.
+    pub fn stay_closed(&self) {
+        self.known().is_closed = true;
+    }
+
+    /// Whether nobody can be let in, because the keys that there were are gone from the register.
+    #[must_use]
+    pub fn has_lost_its_keys(&self) -> bool {
+        let known = self.known();
+        known.is_closed && known.read.is_some() && self.may_be_open(&known.register)
+    }
+
+    fn may_be_open(&self, register: &HashMap<KeyId, Key>) -> bool {
+        self.configured.is_empty() && register.is_empty()
     }
 
     /// The key that `token` is, and is still good.
@@ -235,7 +269,7 @@ impl Keyring {
                 || register.is_some_and(|register| register.get(id).is_some_and(is_good));
         }
         register.is_some_and(|register| match caller.is_anyone {
-            true => self.configured.is_empty() && register.is_empty(),
+            true => self.may_be_open(&register) && !self.known().is_closed,
             false => self.has_good_key(&register, &caller.owner, now),
         })
     }

@@ -150,6 +150,35 @@ async fn a_revoked_key_is_refused_after_the_next_look_and_the_service_stays_clos
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_register_that_has_lost_its_keys_opens_nothing_until_it_has_one_again() {
+    let house = house();
+    let token = house.make(1).await;
+    house.ring.look().await.unwrap();
+    assert!(!house.ring.has_lost_its_keys());
+    *house.book.register.lock().unwrap() = Register::default();
+    house.ring.look().await.unwrap();
+    let anyone = Caller::anyone("192.0.2.1".to_owned(), false);
+    assert!(!house.ring.is_open().await.unwrap());
+    assert!(!house.ring.still_opens(&anyone));
+    assert!(house.ring.has_lost_its_keys());
+    assert_eq!(house.shows(&token).await, Err(Closed::Unknown));
+
+    let other = house.make(2).await;
+    house.ring.look().await.unwrap();
+    assert_eq!(house.shows(&other).await, Ok(()));
+    assert!(!house.ring.has_lost_its_keys());
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_told_to_stay_closed_opens_nothing_though_no_key_was_ever_seen() {
+    let house = house();
+    house.ring.stay_closed();
+    assert!(!house.ring.has_lost_its_keys(), "nothing is known yet");
+    assert!(!house.ring.is_open().await.unwrap());
+    assert!(house.ring.has_lost_its_keys());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_register_that_cannot_be_read_is_gone_by_for_half_a_minute_and_never_opens_anything() {
     let house = house();
     let token = house.make(1).await;

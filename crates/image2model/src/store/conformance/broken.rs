@@ -225,7 +225,7 @@ broken_jobs! {
     jobs(ids: &[JobId]) -> Result<Vec<Option<Job>>, StoreError>;
     list(owner: &Owner, after: Option<Cursor>, limit: usize) -> Result<Page, StoreError>;
     facts(id: JobId, after: u32) -> Result<Option<Vec<Fact>>, StoreError>;
-    newest_progress(id: JobId) -> Result<Vec<Progress>, StoreError>;
+    newest_progress(ids: &[JobId]) -> Result<Vec<Progress>, StoreError>;
     wait_for_ready(queue: Queue) -> ();
     task(id: &TaskId) -> Result<Option<Task>, StoreError>;
     position(task: &TaskId) -> Result<Option<u64>, StoreError>;

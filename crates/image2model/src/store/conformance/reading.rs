@@ -129,7 +129,7 @@ pub(crate) async fn progress_never_goes_back(it: Fixture) {
             step: step.to_owned(),
         };
         it.jobs().progress(vec![progress]).await.unwrap();
-        let newest = it.jobs().newest_progress(id).await.unwrap();
+        let newest = it.jobs().newest_progress(&[id]).await.unwrap();
         newest.first().map(|p| (p.percent, p.step.clone()))
     };
     assert_eq!(update(5, "early").await, None, "not begun");
@@ -164,7 +164,7 @@ pub(crate) async fn a_retry_tells_how_far_the_attempt_was(it: Fixture) {
             step: "shape".to_owned(),
         };
         it.jobs().progress(vec![progress]).await.unwrap();
-        let newest = it.jobs().newest_progress(id).await.unwrap();
+        let newest = it.jobs().newest_progress(&[id]).await.unwrap();
         newest.first().map(|p| p.percent)
     };
     let reached = async || {

@@ -144,8 +144,8 @@ impl Jobs for Embedded {
             .await
     }
 
-    async fn newest_progress(&self, id: JobId) -> Result<Vec<Progress>, StoreError> {
-        Ok(self.live.newest_progress(id))
+    async fn newest_progress(&self, ids: &[JobId]) -> Result<Vec<Progress>, StoreError> {
+        Ok(self.live.newest_progress(ids))
     }
 
     fn watch(&self) -> broadcast::Receiver<News> {

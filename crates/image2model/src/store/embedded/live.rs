@@ -115,10 +115,10 @@ impl Live {
         }
     }
 
-    pub(super) fn newest_progress(&self, job: JobId) -> Vec<Progress> {
-        locked(&self.running)
-            .get(&job)
-            .into_iter()
+    pub(super) fn newest_progress(&self, jobs: &[JobId]) -> Vec<Progress> {
+        let running = locked(&self.running);
+        jobs.iter()
+            .filter_map(|job| running.get(job))
             .flat_map(BTreeMap::values)
             .filter_map(|kept| kept.newest.clone())
             .collect()

@@ -204,8 +204,8 @@ impl Jobs for Redis {
         Ok(job.map(|job| job.facts.into_iter().skip(after as usize).collect()))
     }
 
-    async fn newest_progress(&self, id: JobId) -> Result<Vec<Progress>, StoreError> {
-        self.newest_of(id).await
+    async fn newest_progress(&self, ids: &[JobId]) -> Result<Vec<Progress>, StoreError> {
+        self.newest_of(ids).await
     }
 
     fn watch(&self) -> broadcast::Receiver<News> {

@@ -6,7 +6,7 @@ use redis::{Cmd, cmd};
 
 use super::{Redis, keys::Shard, live::Told, unreadable};
 use crate::{
-    job::{JobId, TaskId, Work},
+    job::{ItemId, JobId, TaskId, Work},
     store::{Progress, StoreError},
 };
 
@@ -50,32 +50,36 @@ impl Redis {
         Ok((shard, note.cmd()))
     }
 
-    /// Of items that have not ended.
-    pub(super) async fn newest_of(&self, id: JobId) -> Result<Vec<Progress>, StoreError> {
-        let items = self.one(id).await?.map_or_else(Vec::new, |job| job.items);
-        let running: Vec<_> = items
-            .iter()
-            .filter(|item| !item.status.is_final())
-            .map(|item| item.number)
-            .collect();
-        if running.is_empty() {
+    /// Of items that have not ended: their jobs in one round trip to each server, and then their progress in another.
+    pub(super) async fn newest_of(&self, ids: &[JobId]) -> Result<Vec<Progress>, StoreError> {
+        let jobs = self.many(ids).await?;
+        let (mut running, mut reads) = (Vec::new(), Vec::new());
+        for job in jobs.into_iter().flatten() {
+            let shard = self.shards.of(job.id);
+            let mut read = cmd("MGET");
+            let before = running.len();
+            for item in job.items.iter().filter(|item| !item.status.is_final()) {
+                read.arg(shard.progress(job.id, item.number));
+                running.push(job.id.item(item.number));
+            }
+            if running.len() > before {
+                reads.push((shard, read));
+            }
+        }
+        if reads.is_empty() {
             return Ok(Vec::new());
         }
-        let mut read = cmd("MGET");
-        let shard = self.shards.of(id);
-        for item in &running {
-            read.arg(shard.progress(id, *item));
-        }
-        let kept: Vec<Option<String>> = self.nodes.read(shard, read).await?;
-        let progress = |(item, kept): (u8, Option<String>)| {
+        let kept: Vec<Vec<Option<String>>> = self.nodes.read_all(reads).await?;
+        let progress = |(item, kept): (ItemId, Option<String>)| {
             let kept = kept?;
             let (percent, step) = kept.split_once(' ')?;
             Some(Progress {
-                item: id.item(item),
+                item,
                 percent: percent.parse().ok()?,
                 step: step.to_owned(),
             })
         };
+        let kept = kept.into_iter().flatten();
         Ok(running.into_iter().zip(kept).filter_map(progress).collect())
     }
 }

@@ -52,6 +52,17 @@ async fn an_uploaded_image_becomes_another_job_with_a_copy_of_its_own() {
 }
 
 #[tokio::test]
+async fn a_body_that_is_too_long_is_told_the_limit() {
+    let api = Api::new();
+    let ask = json!({"file_id": "x".repeat(3 << 20)});
+    let body = assert_problem(&api.generate(ask, None).await, 413);
+    assert_eq!(
+        body["message"],
+        "The body is over the limit of 2097152 bytes."
+    );
+}
+
+#[tokio::test]
 async fn a_repeat_finds_its_job_when_the_image_is_gone() {
     let api = Api::new();
     let first = api.job(&["a.png"]).await;

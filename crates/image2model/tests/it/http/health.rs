@@ -142,6 +142,7 @@ async fn a_full_disk_is_degraded_and_then_unhealthy() {
         let answer = api.get("/api/v1/health/detailed").await;
         assert_eq!(answer.status, status, "{free} GB free");
         let report = if status == 503 {
+            assert_eq!(answer.header("retry-after"), "5");
             assert_problem(&answer, 503)["details"].clone()
         } else {
             answer.json()
@@ -190,7 +191,9 @@ async fn a_part_that_is_gone_for_fifteen_seconds_takes_the_process_out() {
     api.later(Duration::from_secs(14));
     assert_eq!(ready().await.status, 200);
     api.later(Duration::from_secs(1));
-    let body = assert_problem(&ready().await, 503);
+    let unready = ready().await;
+    assert_eq!(unready.header("retry-after"), "5");
+    let body = assert_problem(&unready, 503);
     assert_eq!(body["details"]["status"], "not_ready");
     assert_eq!(body["details"]["failed_components"][0], "disk_space");
 

@@ -54,6 +54,15 @@ impl Keyed {
         self.api.send(form_with(&parts, &all)).await
     }
 
+    /// By the form of a browser without scripts, in which the key is.
+    async fn upload_plain(&self) -> Answer {
+        let key = self.authorization.trim_start_matches("Bearer ");
+        let form = form_with(&[text("key", key), picture("a.png", b"bytes")], &[]);
+        let (mut head, body) = form.into_parts();
+        head.uri = "/plain".parse().unwrap();
+        self.api.send(Request::from_parts(head, body)).await
+    }
+
     async fn get(&self, path: &str) -> Answer {
         let request = request("GET", path).header("authorization", &self.authorization);
         self.api.send(request.body(Body::empty()).unwrap()).await
@@ -125,6 +134,55 @@ async fn a_caller_is_held_to_the_rate_and_told_how_he_stands() {
 }
 
 #[tokio::test]
+async fn a_form_without_scripts_counts_as_work_of_its_keys_owner() {
+    let it = Keyed::with(|config| config.limits.per_minute = 2).await;
+    accepted(&it.upload(&["a.png"], &[]).await);
+    let answer = it.upload_plain().await;
+    assert!(!answer.status.is_client_error(), "{}", answer.text());
+    assert_eq!(answer.header("x-ratelimit-limit"), "2");
+    assert_eq!(answer.header("x-ratelimit-remaining"), "0");
+    let refused = it.upload_plain().await;
+    let body = assert_problem(&refused, 429);
+    let message = body["message"].as_str().unwrap();
+    let said = "The limit of 2 requests that make work a minute is reached";
+    assert!(message.starts_with(said), "{message}");
+    assert!(!refused.header("retry-after").is_empty());
+    assert_eq!(refused.header("x-ratelimit-remaining"), "0");
+    assert_problem(&it.upload(&["a.png"], &[]).await, 429);
+    assert_eq!(
+        it.api.files_on_disk(),
+        2,
+        "nothing is kept of what is refused"
+    );
+}
+
+#[tokio::test]
+async fn too_much_waiting_work_refuses_a_form_without_scripts() {
+    let it = Keyed::with(|config| {
+        config.workers.max_depth = 1;
+        config.limits.per_minute = 0;
+        config.limits.per_hour = 0;
+    })
+    .await;
+    let began = Instant::now();
+    let mut look = tokio::time::interval(Duration::from_millis(50));
+    let refused = loop {
+        look.tick().await;
+        let answer = it.upload_plain().await;
+        if answer.status.is_server_error() {
+            break answer;
+        }
+        // Until the depth is looked at anew.
+        assert!(began.elapsed() < Duration::from_secs(10));
+    };
+    let body = assert_problem(&refused, 503);
+    let message = body["message"].as_str().unwrap();
+    assert!(message.contains("workers.max_depth"), "{message}");
+    assert_eq!(body["code"], "busy");
+    assert!(!refused.header("retry-after").is_empty());
+}
+
+#[tokio::test]
 async fn who_is_unlimited_is_told_and_not_held() {
     let limit = |config: &mut Config| config.limits.per_minute = 1;
     let it = Keyed::of(limit, |key| key.unlimited = true).await;
@@ -162,7 +220,9 @@ async fn an_owner_has_so_many_images_in_work() {
         &it.upload(&["a.png", "b.png"], &[("idempotency-key", "1")])
             .await,
     );
-    let body = assert_problem(&it.upload(&["a.png", "b.png"], &[]).await, 429);
+    let refused = it.upload(&["a.png", "b.png"], &[]).await;
+    assert_eq!(refused.header("retry-after"), "30");
+    let body = assert_problem(&refused, 429);
     assert_eq!(
         body["message"],
         "2 images of this key's owner wait or are worked on, and 2 more are over the limit of 3 (quotas.queued_images); \
@@ -202,7 +262,9 @@ async fn an_owner_has_so_many_bytes_and_images_a_day() {
     })
     .await;
     accepted(&it.upload(&["a.png", "b.png"], &[]).await);
-    let body = assert_problem(&it.upload(&["a.png"], &[]).await, 429);
+    let refused = it.upload(&["a.png"], &[]).await;
+    assert_eq!(refused.header("retry-after"), "600");
+    let body = assert_problem(&refused, 429);
     let message = body["message"].as_str().unwrap();
     let said = "10 bytes of this key's owner are stored, and 5 more are over the limit of 12 (quotas.stored_bytes)";
     assert!(message.starts_with(said), "{message}");
@@ -221,6 +283,41 @@ async fn an_owner_has_so_many_bytes_and_images_a_day() {
     assert_eq!(usage["images_per_day"], json!({"used": 2, "limit": 3}));
     it.api.later(Duration::from_secs(wait));
     accepted(&it.upload(&["a.png", "b.png"], &[]).await);
+}
+
+#[tokio::test]
+async fn what_no_wait_makes_room_for_is_told_without_one() {
+    let most = [
+        (
+            "queued_images",
+            "2 images are over the limit of 1 at once (quotas.queued_images)",
+        ),
+        (
+            "stored_bytes",
+            "10 bytes are over the limit of 1 (quotas.stored_bytes)",
+        ),
+        (
+            "images_per_day",
+            "2 images are over the limit of 1 a day (quotas.images_per_day)",
+        ),
+    ];
+    for (quota, said) in most {
+        let it = Keyed::with(|config| match quota {
+            "queued_images" => config.quotas.queued_images = 1,
+            "stored_bytes" => config.quotas.stored_bytes = 1,
+            _ => config.quotas.images_per_day = 1,
+        })
+        .await;
+        let refused = it.upload(&["a.png", "b.png"], &[]).await;
+        let body = assert_problem(&refused, 429);
+        let message = body["message"].as_str().unwrap();
+        assert!(message.starts_with(said), "{message}");
+        assert!(
+            message.ends_with("send fewer or smaller images at a time."),
+            "{message}"
+        );
+        assert_eq!(refused.header("retry-after"), "", "{quota}");
+    }
 }
 
 #[tokio::test]
@@ -250,10 +347,9 @@ async fn an_owner_has_so_many_streams() {
     let first = open().await.unwrap();
     assert_eq!(first.status(), StatusCode::OK);
     assert_eq!(it.usage().await["streams"], json!({"used": 1, "limit": 1}));
-    assert_eq!(
-        open().await.unwrap().status(),
-        StatusCode::TOO_MANY_REQUESTS
-    );
+    let refused = open().await.unwrap();
+    assert_eq!(refused.status(), StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(refused.headers()["retry-after"], "30");
     drop(first);
     assert_eq!(it.usage().await["streams"]["used"], 0);
     assert_eq!(open().await.unwrap().status(), StatusCode::OK);
@@ -314,6 +410,7 @@ async fn one_upload_too_many_is_refused_before_it_is_read() {
         body["message"],
         "1 uploads are being received, which is the limit (upload.max_running); try again shortly."
     );
+    assert_eq!(body["code"], "busy");
     assert_eq!(refused.header("retry-after"), "5");
     assert!(!first.is_finished());
 }

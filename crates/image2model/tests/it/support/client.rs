@@ -148,6 +148,11 @@ impl Client {
         answer(request).await.unwrap()
     }
 
+    pub(crate) async fn delete(&self, path: &str) -> Sent {
+        let request = self.http.delete(format!("{}{path}", self.base));
+        answer(request).await.unwrap()
+    }
+
     /// A file's bytes.
     pub(crate) async fn bytes(&self, path: &str) -> (StatusCode, Vec<u8>) {
         self.try_bytes(path).await.unwrap()

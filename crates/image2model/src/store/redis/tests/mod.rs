@@ -472,7 +472,7 @@ async fn progress_of_many_items_is_one_script_and_kept_for_a_day() {
     let both = vec![update(1, 50), update(2, 60)];
     store.jobs.progress(both.clone()).await.unwrap();
     assert_eq!(calls(&server, "evalsha"), 1);
-    assert_eq!(store.jobs.newest_progress(id).await, Ok(both));
+    assert_eq!(store.jobs.newest_progress(&[id]).await, Ok(both));
     let key = |item| format!("i2m:{{00}}:progress:{id}:{item}");
     let left: u64 = ask(&server, &["TTL", &key(2)]);
     assert!((86_390..=86_400).contains(&left), "{left} s");
