@@ -37,7 +37,7 @@ impl Staged {
         loop {
             match Self::try_begin(root, path) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound && tries < TRIES => {
-                    tries += 1
+                    tries += 1;
                 }
                 begun => return begun,
             }

@@ -46,7 +46,7 @@ impl Spool {
             let folder = config.data_dir.display();
             tracing::error!(%folder, %error, "an archive cannot be received: the data directory cannot be written");
         });
-        let mut file = File::from_std(begun.map_err(failed)?);
+        let mut file = File::from_std(begun.map_err(|error| failed(&error))?);
         file.set_max_buf_size(BUFFER);
         let most_files = config.upload.max_files;
         Ok(Self {
@@ -68,7 +68,8 @@ impl Spool {
     pub async fn write(&mut self, chunk: &[u8]) -> Result<(), ArchiveError> {
         self.walk.take(chunk)?;
         self.size += chunk.len() as u64;
-        Ok(self.file.write_all(chunk).await.map_err(failed)?)
+        let written = self.file.write_all(chunk).await;
+        Ok(written.map_err(|error| failed(&error))?)
     }
 
     /// Reads the directory of the whole archive.
@@ -76,10 +77,11 @@ impl Spool {
     /// # Errors
     /// What is wrong with it; [`ServiceError::Full`], [`ServiceError::Unavailable`].
     pub async fn finish(mut self) -> Result<Archive, ArchiveError> {
-        self.file.flush().await.map_err(failed)?;
+        let flushed = self.file.flush().await;
+        flushed.map_err(|error| failed(&error))?;
         let (file, most_files) = (self.file.into_std().await, self.most_files);
         let opened = blocking(move || Archive::open(file, most_files)).await?;
-        Ok(opened.map_err(unread)?)
+        opened.map_err(unread)
     }
 }
 
@@ -89,7 +91,7 @@ pub(super) async fn unpack(
     member: &Member,
     image: &mut Receiving,
 ) -> Result<(), ArchiveError> {
-    let mut packed = archive.unpack(member).map_err(failed)?;
+    let mut packed = archive.unpack(member).map_err(|error| failed(&error))?;
     loop {
         let read = move || {
             let chunk = packed.next_chunk();
@@ -114,10 +116,10 @@ async fn blocking<T: Send + 'static>(
 fn unread(error: ReadError) -> ArchiveError {
     match error {
         ReadError::Refused(refusal) => refusal.into(),
-        ReadError::Io(error) => failed(error).into(),
+        ReadError::Io(error) => failed(&error).into(),
     }
 }
 
-fn failed(error: io::Error) -> ServiceError {
-    artifacts::of_io(&error).into()
+fn failed(error: &io::Error) -> ServiceError {
+    artifacts::of_io(error).into()
 }

@@ -83,12 +83,12 @@ fn entry(text: &str) {
     for now in [0, 1_767_323_045_006, i64::MAX].map(Timestamp) {
         loaded.now = now;
         decided(&loaded, |entry| {
-            drop(transitions::sweep(entry, &ids, &retry, now))
+            drop(transitions::sweep(entry, &ids, &retry, now));
         });
         decided(&loaded, |entry| drop(transitions::cancel(entry, now)));
         decided(&loaded, |entry| drop(transitions::delete(entry, now)));
         decided(&loaded, |entry| {
-            drop(transitions::request_removal(entry, now))
+            drop(transitions::request_removal(entry, now));
         });
     }
 }

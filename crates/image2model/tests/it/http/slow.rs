@@ -113,7 +113,7 @@ async fn endless(api: &Api, path: &str, head: &str, more: &'static [u8]) -> (Ans
         counted.fetch_add(piece.len(), Ordering::Relaxed);
         // It ends where it would have to be refused for its length.
         let is_over = counted.load(Ordering::Relaxed) > 100 * MEGABYTE;
-        (!is_over).then(|| Ok::<_, std::io::Error>(piece))
+        (!is_over).then_some(Ok::<_, std::io::Error>(piece))
     });
     let body = pieces.take_while(|piece| std::future::ready(piece.is_some()));
     let body = body.map(Option::unwrap);

@@ -106,7 +106,7 @@ fn no_archives() -> Vec<Bad> {
         ),
         whole(
             ended(&[good()], |end, _| {
-                (end.directory, end.directory_size) = (u32::MAX, 99)
+                (end.directory, end.directory_size) = (u32::MAX, 99);
             }),
             "contradictory",
             "at byte 4294967295",
@@ -374,7 +374,7 @@ async fn what_is_written_in_an_uncommon_way_and_is_true_is_taken() {
         made
     };
     let commented = {
-        let mut bytes = made::archive(&[plain.clone()]);
+        let mut bytes = made::archive(std::slice::from_ref(&plain));
         let at = bytes.len() - 2;
         bytes[at] = 7;
         bytes.extend(b"comment");
@@ -386,7 +386,7 @@ async fn what_is_written_in_an_uncommon_way_and_is_true_is_taken() {
         made::archive(&[unsigned]),
         made::archive(&[piped]),
         made::archive(&[wide(plain.clone()), bad()]),
-        ended(&[plain.clone()], |end, at| {
+        ended(std::slice::from_ref(&plain), |end, at| {
             end.before = end_64(end, at);
             (end.directory, end.members) = (u32::MAX, u16::MAX);
         }),
