@@ -17,7 +17,9 @@ struct Running(Child);
 
 impl Running {
     fn start(desk: &Desk, arguments: &[&str]) -> Self {
-        let child = Command::new(env!("CARGO_BIN_EXE_image2model"))
+        // Whoever runs the tests in a shell's background has it ignored, and a program that is started so keeps to that.
+        let child = Command::new("env")
+            .args(["--default-signal=INT", env!("CARGO_BIN_EXE_image2model")])
             .args(arguments)
             .current_dir(desk.path("."))
             .stdin(Stdio::piped())
