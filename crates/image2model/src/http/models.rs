@@ -36,10 +36,7 @@ pub(super) async fn convert(
     headers: HeaderMap,
     parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let parts = parts.map_err(|_| {
-        let message = "file is missing: send multipart/form-data with a part named file.";
-        Problem::field("file", message, "missing")
-    })?;
+    let parts = parts.map_err(|_| upload::no_form(Intake::Meshes))?;
     upload::accept(service, caller, &headers, parts, Intake::Meshes).await
 }
 

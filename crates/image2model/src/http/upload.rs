@@ -39,12 +39,21 @@ pub(super) async fn create(
     headers: HeaderMap,
     parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let parts = parts.map_err(|_| {
-        let message =
-            "files is missing: send multipart/form-data with a part named files for each image.";
-        Problem::field("files", message, "missing")
-    })?;
+    let parts = parts.map_err(|_| no_form(Intake::Pictures))?;
     accept(service, caller, &headers, parts, Intake::Pictures).await
+}
+
+/// Why a request is refused that is no form at all.
+pub(super) fn no_form(intake: Intake) -> Problem {
+    let part = intake.part();
+    let more = match intake {
+        Intake::Pictures => " for each image",
+        Intake::Archive => ", a ZIP archive",
+        Intake::Meshes => "",
+    };
+    let message =
+        format!("{part} is missing: send multipart/form-data with a part named {part}{more}.");
+    Problem::field(part, message, "missing")
 }
 
 /// Takes files in and answers with the job that they have become.

@@ -28,11 +28,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let parts = parts.map_err(|_| {
-        let message =
-            "file is missing: send multipart/form-data with a part named file, a ZIP archive.";
-        Problem::field("file", message, "missing")
-    })?;
+    let parts = parts.map_err(|_| upload::no_form(Intake::Archive))?;
     upload::accept(service, caller, &headers, parts, Intake::Archive).await
 }
 

@@ -56,7 +56,8 @@ pub fn open(
 }
 
 /// The store under `data_dir` beside the process that has it open. Nothing is taken back, for its holders live; what
-/// it keeps in memory (rates, workers, news, progress) is not seen from here.
+/// it keeps in memory (rates, workers, news, progress) is not seen from here. That process tells jobs as it wrote them
+/// last, so from here jobs are made and dead tasks buried, and no job that it may know is changed.
 ///
 /// # Errors
 /// The store is of another version, or cannot be read.

@@ -10,20 +10,25 @@ use super::{
 };
 use crate::{
     job::{Lane, Owner, Queue, TaskState, Timestamp},
-    store::{Held, StoreError, Swept, conformance::ManualClock},
+    store::{Held, Store, StoreError, Swept, conformance::ManualClock},
 };
 
 const LONG: Duration = Duration::from_secs(60);
 
-#[tokio::test]
-async fn the_tasks_of_a_damaged_job_are_set_aside_and_others_go_on() {
-    let server = RealServer::start(&[]);
+/// A store whose time stands still until it is moved.
+async fn timed(server: &RealServer) -> (Store, Arc<ManualClock>) {
     let clock = Arc::new(ManualClock::default());
     let store = open(Settings {
         time: Time::Given(clock.clone()),
-        ..settings(&server, 1)
+        ..settings(server, 1)
     });
-    let store = store.await.unwrap();
+    (store.await.unwrap(), clock)
+}
+
+#[tokio::test]
+async fn the_tasks_of_a_damaged_job_are_set_aside_and_others_go_on() {
+    let server = RealServer::start(&[]);
+    let (store, clock) = timed(&server).await;
     let (damaged, whole) = (create(&store, 2).await, create(&store, 1).await);
     let key = format!("i2m:{{00}}:job:{damaged}");
     ask::<()>(&server, &["HSET", &key, "job", "nonsense"]);
@@ -85,12 +90,7 @@ async fn a_damaged_job_is_not_the_next_to_be_removed_for_ever() {
 #[tokio::test]
 async fn a_task_whose_job_is_gone_is_set_aside() {
     let server = RealServer::start(&[]);
-    let clock = Arc::new(ManualClock::default());
-    let store = open(Settings {
-        time: Time::Given(clock.clone()),
-        ..settings(&server, 1)
-    });
-    let store = store.await.unwrap();
+    let (store, clock) = timed(&server).await;
     let (gone, whole) = (create(&store, 2).await, create(&store, 1).await);
     assert_eq!(reserve(&store, 1).await.len(), 1);
     ask::<()>(&server, &["DEL", &format!("i2m:{{00}}:job:{gone}")]);
