@@ -199,7 +199,8 @@ impl App {
             };
             tokio::time::sleep(patience).await;
         };
-        let (served, end, ()) = tokio::join!(
+        let logging = shutdown.run_until_cancelled(self.logs.gather());
+        let (served, end, (), _) = tokio::join!(
             async {
                 tokio::select! {
                     served = serving => served,
@@ -208,6 +209,7 @@ impl App {
             },
             self.work(&shutdown),
             self.schedule(&shutdown),
+            logging,
         );
         beside.close();
         if tokio::time::timeout(LAST_WRITES, beside.wait())

@@ -3,9 +3,16 @@
 //! Events are counted where they happen, by the functions here, which own every name and label; what is state
 //! (depths, workers, the machine) is read when somebody scrapes. The recorder is installed once per process.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{PoisonError, RwLock},
+    time::Duration,
+};
 
-use metrics::{counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram};
+use metrics::{
+    Counter, Histogram, Label, counter, describe_counter, describe_gauge, describe_histogram,
+    gauge, histogram,
+};
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
 
 use crate::{
@@ -38,16 +45,56 @@ pub fn unrecorded() -> PrometheusHandle {
     PrometheusBuilder::new().build_recorder().handle()
 }
 
-/// One answered request; `endpoint` is the route's pattern, never the path as it came.
-pub fn request(method: &str, endpoint: &str, status: u16, took: Duration) {
-    let labels = [
-        ("method", method.to_owned()),
-        ("endpoint", endpoint.to_owned()),
-    ];
-    histogram!("http_request_duration_seconds", &labels).record(took);
-    let [method, endpoint] = labels;
-    let status = ("status_code", status.to_string());
-    counter!("http_requests_total", &[method, endpoint, status]).increment(1);
+/// Counts answered requests; has the series of those that came before at hand.
+#[derive(Default)]
+pub struct Requests(RwLock<HashMap<String, Vec<Series>>>);
+
+/// Of one endpoint.
+struct Series {
+    method: &'static str,
+    status: u16,
+    answered: Counter,
+    took: Histogram,
+}
+
+impl Requests {
+    /// `endpoint` is the route's pattern, never the path as it came.
+    pub fn answered(&self, method: &'static str, endpoint: &str, status: u16, took: Duration) {
+        let all = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let of_endpoint = all.get(endpoint).map(Vec::as_slice).unwrap_or_default();
+        let mut of_endpoint = of_endpoint.iter();
+        if let Some(known) = of_endpoint.find(|one| one.method == method && one.status == status) {
+            known.count(took);
+            return;
+        }
+        drop(all);
+        let new = Series::new(method, endpoint, status);
+        new.count(took);
+        let mut all = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        // Two of the same, added at once, are the same to the recorder.
+        all.entry(endpoint.to_owned()).or_default().push(new);
+    }
+}
+
+impl Series {
+    fn new(method: &'static str, endpoint: &str, status: u16) -> Self {
+        let labels = [Label::new("method", method), Label::new("endpoint", endpoint.to_owned())];
+        let took = histogram!("http_request_duration_seconds", labels.iter());
+        let [of_method, of_endpoint] = labels;
+        let of_status = Label::new("status_code", status.to_string());
+        let labels = [of_method, of_endpoint, of_status];
+        Self {
+            method,
+            status,
+            answered: counter!("http_requests_total", labels.iter()),
+            took,
+        }
+    }
+
+    fn count(&self, took: Duration) {
+        self.answered.increment(1);
+        self.took.record(took);
+    }
 }
 
 /// What an attempt at a task came to.

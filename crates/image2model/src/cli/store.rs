@@ -7,7 +7,7 @@ use std::{
 };
 
 use anyhow::{Context as _, bail};
-use clap::builder::NonEmptyStringValueParser;
+use clap::{builder::NonEmptyStringValueParser, value_parser};
 
 use super::{config::without_password, output};
 use crate::{
@@ -34,7 +34,8 @@ A copy that broke off is gone on with by the same command. Uploads and models ar
 
 Examples:
   image2model store copy --from ./image2model-data --to redis://127.0.0.1:6379/0
-  image2model store copy --from redis://127.0.0.1:6379/0 --to redis://10.0.0.7:6379/0";
+  image2model store copy --from redis://127.0.0.1:6379/0 --to redis://10.0.0.7:6379/0
+  image2model store copy --from redis://127.0.0.1:6379/0 --to redis://127.0.0.1:6379/1 --to-shards 64";
 
 #[derive(Debug, clap::Args)]
 pub(super) struct Args {
@@ -45,6 +46,14 @@ pub(super) struct Args {
     /// Store to write: an empty one, or an earlier copy of the same
     #[arg(long, value_name = "STORE", value_parser = NonEmptyStringValueParser::new())]
     to: String,
+
+    /// Shards of the Redis to read, where they are not store.shards of the configuration
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
+    from_shards: Option<u16>,
+
+    /// Shards of the Redis to write, where they are not store.shards of the configuration
+    #[arg(long, value_name = "COUNT", value_parser = value_parser!(u16).range(1..=1024))]
+    to_shards: Option<u16>,
 }
 
 /// # Errors
@@ -52,6 +61,8 @@ pub(super) struct Args {
 pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode> {
     let Command::Copy(args) = command;
     let (from, to) = (Place::new(&args.from), Place::new(&args.to));
+    let source = from.config(config, args.from_shards).context("--from")?;
+    let target = to.config(config, args.to_shards).context("--to")?;
     if let (Place::Folder(from), Place::Folder(to)) = (&from, &to)
         && is_same(from, to)
     {
@@ -63,16 +74,25 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
         bail!("--from: there is no store in {}", from.display());
     }
     let runtime = tokio::runtime::Runtime::new().context("no threads can be started")?;
-    runtime.block_on(copy_all(&from, &to, config))
+    runtime.block_on(async {
+        let source = open(&source).await.context("--from")?;
+        let target = open(&target).await.context("--to")?;
+        copy_all((&from, &source), (&to, &target)).await
+    })
 }
 
-async fn copy_all(from: &Place, to: &Place, config: &Config) -> anyhow::Result<ExitCode> {
-    let source = from.open(config).await.context("--from")?;
-    let target = to.open(config).await.context("--to")?;
+async fn open(config: &Config) -> anyhow::Result<Store> {
+    app::open_store(config, Arc::new(SystemClock)).await
+}
+
+async fn copy_all(
+    (from, source): (&Place, &Store),
+    (to, target): (&Place, &Store),
+) -> anyhow::Result<ExitCode> {
     let outcome = {
         let count = output::Count::new();
         let mut told = |at: Stand| count.stand(at.done, at.of, at.step);
-        copy(&source, &target, &mut told).await
+        copy(source, target, &mut told).await
     };
     let copied = match outcome {
         Ok(copied) => copied,
@@ -117,15 +137,26 @@ impl Place {
         }
     }
 
-    /// As a server with these settings would, on this place.
-    async fn open(&self, config: &Config) -> anyhow::Result<Store> {
+    /// That of a server with these settings on this place.
+    ///
+    /// # Errors
+    /// `shards` are given where there are none.
+    fn config(&self, config: &Config, shards: Option<u16>) -> anyhow::Result<Config> {
         let mut config = config.clone();
         config.store.url.clear();
         match self {
+            Self::Folder(folder) if shards.is_some() => {
+                bail!("the store in {} has no shards", folder.display())
+            }
             Self::Folder(folder) => config.data_dir.clone_from(folder),
             Self::Address(url) => config.store.url.clone_from(url),
         }
-        app::open_store(&config, Arc::new(SystemClock)).await
+        let store = &mut config.store;
+        store.shards = shards.unwrap_or(store.shards);
+        // One for calls, one for the news of each shard, one for confirmed writes.
+        let least = usize::from(store.shards) + 2;
+        store.max_connections_per_node = store.max_connections_per_node.max(least);
+        Ok(config)
     }
 
     fn shown(&self) -> String {

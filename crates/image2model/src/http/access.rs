@@ -21,7 +21,7 @@ const KEYS_BACK: u32 = 10;
 /// What a route asks of the one who calls it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// Nothing.
+    /// Nothing: who calls is not even looked at.
     Open,
     /// A key.
     Keyed,
@@ -35,7 +35,8 @@ pub enum Access {
     Admin,
 }
 
-/// Lets through who may call; handlers then know them as [`Caller`].
+/// Lets through who may call; handlers then know them as [`Caller`]. An open route has no such check: a monitor is
+/// answered whatever key it shows, and even while nobody can look one up.
 pub(super) async fn check(
     State((service, access)): State<(Service, Access)>,
     request: Request,
@@ -109,8 +110,7 @@ impl Drop for Act {
 }
 
 async fn find(service: &Service, access: Access, parts: &Parts) -> Result<Caller, Problem> {
-    // A monitor is answered whatever key it shows, and even while nobody can look one up.
-    if matches!(access, Access::Open | Access::Form) {
+    if access == Access::Form {
         return Ok(caller::anyone(service, parts));
     }
     let keyring = &service.keyring;

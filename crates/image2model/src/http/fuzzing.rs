@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     body::{Body, Bytes, to_bytes},
     extract::FromRequest as _,
     http::{Request, StatusCode, header},
@@ -47,7 +46,7 @@ const JOBS: [&str; 3] = ["a", "b", "c"];
 struct House {
     runtime: Runtime,
     service: Service,
-    router: Router,
+    router: super::Answering,
     _home: tempfile::TempDir,
 }
 

@@ -13,10 +13,10 @@ use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use crate::{
-    capacity,
     capacity::disk::Space,
     config::Keep,
     job::Timestamp,
+    logs,
     service::{Component, Health, Service, Standing},
 };
 
@@ -150,19 +150,29 @@ impl Counted {
     }
 
     /// Under its route's pattern, so that a stranger's paths make no new series.
-    pub(super) fn end(self, answer: &Response) {
+    pub(super) fn end(self, service: &Service, answer: &Response) {
         let Self { method, uri, .. } = self;
         let endpoint = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
         let status = answer.status().as_u16();
-        let known = matches!(
-            method.as_str(),
-            "GET" | "HEAD" | "POST" | "DELETE" | "OPTIONS"
-        );
-        let label = if known { method.as_str() } else { "other" };
+        let label = match method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::DELETE => "DELETE",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
+        };
         let took = self.began.elapsed();
-        capacity::metrics::request(label, endpoint, status, took);
-        let took_ms = took.as_secs_f64() * 1000.0;
+        service.requests.answered(label, endpoint, status, took);
         let path = uri.path();
+        service.logs.request(logs::Request {
+            method: method.as_str(),
+            endpoint,
+            path,
+            status,
+            took,
+        });
+        let took_ms = took.as_secs_f64() * 1000.0;
         tracing::info!(target: "access", %method, endpoint, path, status, took_ms, "request");
     }
 }

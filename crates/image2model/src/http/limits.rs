@@ -1,7 +1,7 @@
 //! Holds callers to their rates, after they are known and before anything of the body is read, and tells them how they
 //! stand: in `RateLimit` (draft-ietf-httpapi-ratelimit-headers) and in the fields of the service that this one replaces.
 
-use std::time::Duration;
+use std::{fmt::Write as _, time::Duration};
 
 use axum::{
     body::Body,
@@ -31,6 +31,8 @@ pub(super) const FIELDS: [HeaderName; 5] = [POLICY, STANDING, OLD_LIMIT, OLD_REM
 /// a small upload, and no more.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES: usize = 256 * 1024;
+/// Bytes that a field about two windows has room in.
+const FIELD: usize = 64;
 
 /// Lets through whoever is within the limits of a route that asks for `access`. A form counts as a read of its address
 /// until its key is known; then its handler has its work counted by [`admit_form`].
@@ -42,7 +44,6 @@ pub(super) async fn hold(
     next: Next,
 ) -> Response {
     let admission = match access {
-        Access::Open => return next.run(request).await,
         Access::Work => match service.admit_work(&caller).await {
             Ok(admission) => admission,
             Err(error) => return Problem::from(error).into_response(),
@@ -126,35 +127,27 @@ fn tell(headers: &mut HeaderMap, admission: &Admission, now: Timestamp) {
     let Some(tightest) = admission.tightest() else {
         return;
     };
-    let each = |write: fn(&Standing) -> String| {
-        let all: Vec<_> = admission.standings.iter().map(write).collect();
-        HeaderValue::from_str(&all.join(", ")).ok()
-    };
+    let (mut policy, mut standing) = (String::with_capacity(FIELD), String::with_capacity(FIELD));
+    for one in &admission.standings {
+        let (name, window, wait) = (name(one), one.window, seconds(one.whole_in));
+        for text in [&mut policy, &mut standing] {
+            if !text.is_empty() {
+                text.push_str(", ");
+            }
+        }
+        // Writing to text does not fail.
+        let _ = write!(policy, "\"{name}\";q={};w={}", window.limit, window.period.as_secs());
+        let _ = write!(standing, "\"{name}\";r={};t={wait}", one.remaining);
+    }
     let reset = now.0.div_euclid(1000) + i64::try_from(seconds(tightest.whole_in)).unwrap_or(0);
-    let policy = |one: &Standing| {
-        let window = one.window;
-        format!(
-            "\"{}\";q={};w={}",
-            name(one),
-            window.limit,
-            window.period.as_secs()
-        )
-    };
-    let standing = |one: &Standing| {
-        format!(
-            "\"{}\";r={};t={}",
-            name(one),
-            one.remaining,
-            seconds(one.whole_in)
-        )
-    };
     let fields = [
-        (POLICY, each(policy)),
-        (STANDING, each(standing)),
+        (POLICY, HeaderValue::try_from(policy).ok()),
+        (STANDING, HeaderValue::try_from(standing).ok()),
         (OLD_LIMIT, Some(tightest.window.limit.into())),
         (OLD_REMAINING, Some(tightest.remaining.into())),
         (OLD_RESET, Some(reset.into())),
     ];
+    headers.reserve(fields.len());
     for (name, value) in fields {
         if let Some(value) = value {
             headers.insert(name, value);

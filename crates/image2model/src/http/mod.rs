@@ -3,11 +3,12 @@
 //!
 //! It never looks into the store or speaks to workers, and holds nothing between two requests.
 //!
-//! A request passes [`around`] and what its route asks of its caller down to its handler. What any of them refuses is
+//! A request passes what is [`around`] all routes and what its route asks of its caller down to its handler. What any of them refuses is
 //! a [`error::Problem`], which [`error::Asked`] writes out on the way back.
 
 mod access;
 mod admin;
+mod around;
 mod caller;
 mod code;
 mod dead;
@@ -43,18 +44,17 @@ mod usage;
 mod words;
 mod zip;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
-    middleware::{Next, from_fn_with_state},
-    response::{IntoResponse as _, Response},
-    routing::post,
+    extract::{DefaultBodyLimit, Request},
+    http::Method,
+    response::Response,
+    routing::{self, post},
 };
-use tower::{Layer, ServiceBuilder};
-use tower_http::normalize_path::NormalizePathLayer;
+use tower::{Layer, ServiceBuilder, layer::util::Identity};
+use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 use crate::service::Service;
 
@@ -155,16 +155,18 @@ fn probe_routes(service: &Service) -> Routes {
         .get("/metrics", Open, health::metrics)
 }
 
-/// All of them. Serve it with the clients' addresses (`into_make_service_with_connect_info::<SocketAddr>()`): without
-/// keys they are the flows of fair queueing.
-pub fn router(service: Service) -> Router {
+/// What answers all of it: the routes within their layers.
+pub type Answering = NormalizePath<Router>;
+
+/// All routes. Serve it with the clients' addresses ([`axum::extract::ConnectInfo`] in each request): without keys they
+/// are the flows of fair queueing.
+pub fn router(service: Service) -> Answering {
     let (routes, table) = routes(&service).into_parts();
     let described = Arc::new(Description::new(table, &service));
-    let routes = routes
-        .fallback(page::asset)
+    let layers = ServiceBuilder::new()
         .layer(Extension(described))
         .layer(DefaultBodyLimit::max(generate::LARGEST_BODY));
-    finished(routes, service)
+    finished(routes.fallback(page::asset), layers, service)
 }
 
 /// The route table, for whoever describes or tests it.
@@ -178,57 +180,35 @@ pub fn undescribed(service: &Service) -> Vec<String> {
 }
 
 /// Health and metrics alone, for a process that has no API.
-pub fn probes(service: Service) -> Router {
+pub fn probes(service: Service) -> Answering {
     let (routes, _) = probe_routes(&service).into_parts();
-    finished(routes.fallback(health::nothing_else), service)
+    finished(
+        routes.fallback(health::nothing_else),
+        Identity::new(),
+        service,
+    )
 }
 
-/// The routes within all layers.
-fn finished(routes: Router<Service>, service: Service) -> Router {
+/// The routes within `layers`, and these within what is done for every request. All are one layer to the router, since
+/// each costs two boxes a request.
+fn finished<L>(routes: Router<Service>, layers: L, service: Service) -> Answering
+where
+    L: Layer<routing::Route> + Clone + Send + Sync + 'static,
+    L::Service: tower::Service<Request, Response = Response, Error = Infallible, Future: Send>
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+{
     let whole = routes
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn_with_state(service.clone(), around))
-                .option_layer(guard::cors(&service.config.http)),
+                .layer(around::AroundLayer(service.clone()))
+                .option_layer(guard::cors(&service.config.http))
+                .layer(layers),
         )
         .with_state(service);
 
     // `/x/` is `/x`, without a redirect that would drop a body.
-    Router::new().fallback_service(NormalizePathLayer::trim_trailing_slash().layer(whole))
-}
-
-/// Said with every answer that does not say otherwise.
-const ALWAYS: [(HeaderName, HeaderValue); 4] = [
-    (
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    ),
-    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
-    (
-        header::REFERRER_POLICY,
-        HeaderValue::from_static("same-origin"),
-    ),
-    (
-        header::CONTENT_SECURITY_POLICY,
-        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
-    ),
-];
-
-/// What is done for every request, from the outside in: it is counted, hardened, its refusal is written out, a panic
-/// caught, other sites' pages are kept out, and its body has its pace. One layer, since each costs a box and a copy of all that lies in it.
-async fn around(State(service): State<Service>, request: Request, next: Next) -> Response {
-    let counted = health::Counted::begin(&request);
-    let asked = error::Asked::of(&request);
-    let answer = async {
-        match guard::refused(&service.config.http, &request) {
-            Some(problem) => problem.into_response(),
-            None => next.run(pace::keep(&service, request)).await,
-        }
-    };
-    let mut response = asked.answered(answer).await;
-    for (name, value) in ALWAYS {
-        response.headers_mut().entry(name).or_insert(value);
-    }
-    counted.end(&response);
-    response
+    NormalizePathLayer::trim_trailing_slash().layer(whole)
 }

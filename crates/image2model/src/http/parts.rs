@@ -31,7 +31,7 @@ use super::{
 /// Bytes that may come without a part, or bytes of one, among them.
 const MOST: u64 = 64 * 1024;
 /// Bytes that are given on before they are looked through.
-const STEP: usize = 32 * 1024;
+const STEP: usize = 16 * 1024;
 
 /// A form as it is read.
 pub(super) struct Parts {

@@ -17,6 +17,8 @@ use super::LogType;
 
 const MB: f64 = 1e6;
 const DAY_MS: i64 = 86_400_000;
+/// Most bytes of a file that are gathered before they are written.
+const GATHERED: usize = 64 * 1024;
 
 /// One file of a log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -78,10 +80,14 @@ pub(super) struct Folder {
     settings: LogSettings,
     current: BTreeMap<LogType, Current>,
     trouble: Option<String>,
+    gathers: bool,
 }
 
 struct Current {
     file: File,
+    /// Lines that are not in the file yet.
+    gathered: Vec<u8>,
+    /// Of the file with them.
     size: u64,
     /// Days since 1970 of its first line.
     day: i64,
@@ -94,6 +100,15 @@ impl Folder {
             settings,
             current: BTreeMap::new(),
             trouble: None,
+            gathers: false,
+        }
+    }
+
+    /// Whether lines of requests wait for [`Folder::write_gathered`]; all others are written at once.
+    pub(super) fn gathers(&mut self, gathers: bool) {
+        self.gathers = gathers;
+        if !gathers {
+            self.write_gathered();
         }
     }
 
@@ -105,27 +120,51 @@ impl Folder {
         self.trouble.clone()
     }
 
-    /// Appends a line. One that cannot be written is lost, which [`Folder::trouble`] tells: a service does not stand
-    /// still for its log.
-    pub(super) fn append(&mut self, kind: LogType, line: &[u8], now: Timestamp) {
-        let written = self.try_append(kind, line, now);
-        if written.is_err() {
-            self.current.remove(&kind);
-        }
-        self.trouble = written.err().map(|error| error.to_string());
+    /// Appends a line; whether it is the first that waits to be written. One that cannot be written is lost, which
+    /// [`Folder::trouble`] tells: a service does not stand still for its log.
+    pub(super) fn append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> bool {
+        let appended = self.try_append(kind, line, now);
+        let is_first = matches!(appended, Ok(true));
+        self.note(kind, appended.err());
+        is_first
     }
 
-    fn try_append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> io::Result<()> {
+    fn try_append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> io::Result<bool> {
         let (today, length) = (now.0.div_euclid(DAY_MS), line.len() as u64);
         let limit = self.settings.max_file_bytes;
         if self.opened(kind, today)?.is_due(today, length, limit) {
             self.put_aside(kind, now)?;
             self.prune(now);
         }
+        let may_wait = self.gathers && kind == LogType::Access;
         let current = self.opened(kind, today)?;
-        current.file.write_all(line)?;
+        let is_first = current.gathered.is_empty();
+        current.gathered.extend_from_slice(line);
         current.size += length;
-        Ok(())
+        if may_wait && current.gathered.len() < GATHERED {
+            return Ok(is_first);
+        }
+        current.write()?;
+        Ok(false)
+    }
+
+    /// Writes what was gathered.
+    pub(super) fn write_gathered(&mut self) {
+        for kind in LogType::ALL {
+            if let Some(current) = self.current.get_mut(&kind)
+                && !current.gathered.is_empty()
+            {
+                let written = current.write();
+                self.note(kind, written.err());
+            }
+        }
+    }
+
+    fn note(&mut self, kind: LogType, error: Option<io::Error>) {
+        if error.is_some() {
+            self.current.remove(&kind);
+        }
+        self.trouble = error.map(|error| error.to_string());
     }
 
     fn opened(&mut self, kind: LogType, today: i64) -> io::Result<&mut Current> {
@@ -138,7 +177,9 @@ impl Folder {
 
     /// Puts a type's file aside under a name that is still free.
     fn put_aside(&mut self, kind: LogType, now: Timestamp) -> io::Result<()> {
-        self.current.remove(&kind);
+        if let Some(mut current) = self.current.remove(&kind) {
+            current.write()?;
+        }
         let mut at = now;
         loop {
             let aside = self.path.join(format!("{}-{}.log", kind.name(), stamp(at)));
@@ -151,6 +192,7 @@ impl Folder {
 
     /// Puts every file with lines aside.
     pub(super) fn rotate_all(&mut self, now: Timestamp) -> Rotation {
+        self.write_gathered();
         let mut rotation = Rotation::default();
         for kind in LogType::ALL {
             let name = format!("{}.log", kind.name());
@@ -200,9 +242,16 @@ impl Current {
         };
         Ok(Self {
             file,
+            gathered: Vec::new(),
             size: meta.len(),
             day,
         })
+    }
+
+    fn write(&mut self) -> io::Result<()> {
+        let written = self.file.write_all(&self.gathered);
+        self.gathered.clear();
+        written
     }
 
     fn is_due(&self, today: i64, length: u64, limit: u64) -> bool {
@@ -373,6 +422,31 @@ mod tests {
         folder.append(LogType::Audit, b"kept\n", NOON);
         assert_eq!(folder.trouble(), None);
         assert_eq!(fs::read_to_string(&place).unwrap(), "kept\n");
+    }
+
+    #[test]
+    fn lines_of_requests_are_gathered_and_all_others_written_at_once() {
+        let (dir, mut folder) = folder(1 << 20, 2);
+        let read = |name: &str| fs::read_to_string(dir.path().join(name)).unwrap();
+        folder.gathers(true);
+        assert!(folder.append(LogType::Access, b"one\n", NOON));
+        assert!(!folder.append(LogType::Access, b"two\n", NOON));
+        assert!(!folder.append(LogType::Audit, b"act\n", NOON));
+        assert_eq!((read("access.log"), read("audit.log")), ("".into(), "act\n".into()));
+        folder.write_gathered();
+        assert_eq!(read("access.log"), "one\ntwo\n");
+        assert!(folder.append(LogType::Access, b"three\n", NOON));
+        let rotation = folder.rotate_all(NOON);
+        assert_eq!(rotation.rotated_files, ["access.log", "audit.log"]);
+        let aside = &names(dir.path())[0];
+        assert_eq!(read(aside), "one\ntwo\nthree\n");
+        folder.append(LogType::Access, b"four\n", NOON);
+        folder.gathers(false);
+        assert_eq!(read("access.log"), "four\n");
+        let long = vec![b'-'; GATHERED];
+        folder.gathers(true);
+        assert!(!folder.append(LogType::Access, &long, NOON));
+        assert_eq!(read("access.log").len(), 5 + GATHERED);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! besides. A file that is full or of another day is put aside under the time of that, and what is put aside goes by
 //! number and age. It knows files and lines; nothing of HTTP, jobs or the store.
 //!
-//! [`Logs::layer`] writes from the start of the process and keeps what comes before [`Logs::open`], which is called once
+//! Requests come by [`Logs::request`], all else by [`Logs::layer`], which writes from the start of the process and keeps what comes before [`Logs::open`], which is called once
 //! the data directory is this process's own.
 
 mod analysis;
@@ -16,23 +16,27 @@ use std::{
     io, mem,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use schemars::JsonSchema;
 use serde::Serialize;
+use tokio::sync::Notify;
 
 use crate::{clock::Clock, config::LogSettings};
 
 pub use analysis::{Analysis, Counted, Daily, SystemEvent};
 pub use files::{CleanedUp, Rotation, Statistics, TypeStatistics};
 pub use lines::{Entry, Range};
-pub use writer::LineWriter;
+pub use writer::{LineWriter, Request};
 pub(crate) use writer::filter_with;
 
 use files::Folder;
 
 /// Lines that are kept until there is a folder.
 const KEPT_WAITING: usize = 1000;
+/// How long lines of requests are gathered: what a process that is killed may take with it.
+const GATHERS_FOR: Duration = Duration::from_millis(100);
 
 /// What a line is about; each has a file of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -96,8 +100,11 @@ pub struct Logs {
 
 struct Shared {
     settings: LogSettings,
+    keeps_requests: bool,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
+    /// Told when a first line waits to be written.
+    gathered: Notify,
 }
 
 enum State {
@@ -125,8 +132,10 @@ impl Logs {
         Self {
             shared: Arc::new(Shared {
                 settings: settings.clone(),
+                keeps_requests: writer::keeps_requests(&settings.level),
                 clock,
                 state: Mutex::new(state),
+                gathered: Notify::new(),
             }),
             replica: "".into(),
         }
@@ -173,11 +182,31 @@ impl Logs {
         Ok(())
     }
 
-    /// The folder that it lies in.
+    /// Has lines of requests written a few at a time, which costs a busy server a tenth of one by one; never returns.
+    /// Once it is dropped, each is written when it comes.
+    pub async fn gather(&self) {
+        let _gathering = Gathering::begin(self);
+        loop {
+            self.shared.gathered.notified().await;
+            tokio::time::sleep(GATHERS_FOR).await;
+            self.in_folder(Folder::write_gathered);
+        }
+    }
+
+    fn in_folder(&self, act: impl FnOnce(&mut Folder)) {
+        if let State::Open(folder) = &mut *self.state() {
+            act(folder);
+        }
+    }
+
+    /// The folder that it lies in, with all that was to be written there.
     #[must_use]
     pub fn folder(&self) -> Option<PathBuf> {
-        match &*self.state() {
-            State::Open(folder) => Some(folder.path().to_owned()),
+        match &mut *self.state() {
+            State::Open(folder) => {
+                folder.write_gathered();
+                Some(folder.path().to_owned())
+            }
             State::Waiting(_) | State::Nowhere => None,
         }
     }
@@ -245,7 +274,11 @@ impl Logs {
             State::Waiting(lines) if lines.len() < KEPT_WAITING => {
                 lines.push((kind, line.to_owned()));
             }
-            State::Open(folder) => folder.append(kind, line, self.shared.clock.now()),
+            State::Open(folder) => {
+                if folder.append(kind, line, self.shared.clock.now()) {
+                    self.shared.gathered.notify_one();
+                }
+            }
             State::Waiting(_) | State::Nowhere => {}
         }
     }
@@ -253,5 +286,21 @@ impl Logs {
     fn state(&self) -> MutexGuard<'_, State> {
         let state = self.shared.state.lock();
         state.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// While it lives, lines of requests are gathered.
+struct Gathering<'a>(&'a Logs);
+
+impl<'a> Gathering<'a> {
+    fn begin(logs: &'a Logs) -> Self {
+        logs.in_folder(|folder| folder.gathers(true));
+        Self(logs)
+    }
+}
+
+impl Drop for Gathering<'_> {
+    fn drop(&mut self) {
+        self.0.in_folder(|folder| folder.gathers(false));
     }
 }

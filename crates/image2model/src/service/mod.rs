@@ -33,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use crate::{
     access::{Key, KeyId, Scope},
     artifacts::{ArtifactError, Artifacts},
-    capacity::{disk::ReadSpace, host::Host},
+    capacity::{disk::ReadSpace, host::Host, metrics::Requests},
     clock::Clock,
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
@@ -201,6 +201,8 @@ pub struct Shared {
     pub feed: Feed,
     pub keyring: Keyring,
     pub metrics: PrometheusHandle,
+    /// That were answered.
+    pub requests: Requests,
     /// Of this process.
     pub logs: Logs,
     /// Cancelled at shutdown: open streams end.
@@ -243,6 +245,7 @@ impl Service {
             config: parts.config,
             clock: parts.clock,
             metrics: parts.metrics,
+            requests: Requests::default(),
             logs: parts.logs,
             space: parts.space,
             host: Host::default(),

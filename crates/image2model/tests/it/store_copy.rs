@@ -20,6 +20,15 @@ struct Copy {
 }
 
 fn copy(from: impl AsRef<OsStr>, to: impl AsRef<OsStr>, below: &Path) -> Copy {
+    copy_with(from, to, &[], below)
+}
+
+fn copy_with(
+    from: impl AsRef<OsStr>,
+    to: impl AsRef<OsStr>,
+    more: &[&OsStr],
+    below: &Path,
+) -> Copy {
     let Output {
         status,
         stdout,
@@ -29,6 +38,7 @@ fn copy(from: impl AsRef<OsStr>, to: impl AsRef<OsStr>, below: &Path) -> Copy {
         .arg(from)
         .arg("--to")
         .arg(to)
+        .args(more)
         .current_dir(below)
         .output()
         .unwrap();
@@ -82,6 +92,36 @@ async fn a_service_moves_to_redis_and_back() {
 async fn a_service_moves_to_a_cluster_and_back() {
     let fleet = ClusterFleet::start(3, 0);
     moves_to_and_back(&fleet.url()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_store_gets_another_number_of_shards_by_a_copy() {
+    let redis = RealServer::on_tcp(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let below = home.path();
+    let [few, many] = [0, 1].map(|database| format!("{}/{database}", redis.url()));
+    let dir = below.join("data");
+    let server = Server::start(&dir, &[("STORE__URL", &few), ("STORE__SHARDS", "4")]);
+    let client = Client::new(server.port);
+    let made = client.submit(&[tiny(1), tiny(2)], FEW_FACES).await;
+    client.ended(&made).await;
+    assert!(server.terminate().0.success());
+
+    let said = refused(2, &few, &many, below);
+    assert!(said.contains("has a store of 4 shards"), "{said}");
+    let counts = ["--from-shards=4", "--to-shards=64"].map(OsStr::new);
+    let said = copy_with(&few, &many, &counts, below);
+    assert_eq!((said.code, said.complained.as_str()), (Some(0), ""));
+    assert!(said.said.starts_with("1 jobs with 0 tasks"), "{}", said.said);
+
+    let settings = [
+        ("STORE__URL", many.as_str()),
+        ("STORE__SHARDS", "64"),
+        ("STORE__MAX_CONNECTIONS_PER_NODE", "66"),
+    ];
+    let server = Server::start(&dir, &settings);
+    finished(&Client::new(server.port), &made, 2).await;
+    assert!(server.terminate().0.success());
 }
 
 /// To the store at `url`, whatever lies behind it, and into a fresh data directory.

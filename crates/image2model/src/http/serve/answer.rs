@@ -7,7 +7,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::{Body, Bytes},
     extract::ConnectInfo,
     http::{Request, Response},
@@ -19,10 +18,11 @@ use hyper::{
 use tower::Service as _;
 
 use super::pulse::Pulse;
+use crate::http::Answering;
 
 /// Answers the requests of one connection.
 pub(super) struct Answers {
-    pub(super) router: Router,
+    pub(super) router: Answering,
     pub(super) peer: SocketAddr,
     pub(super) pulse: Arc<Pulse>,
 }

@@ -2,7 +2,6 @@
 
 use std::{net::SocketAddr, pin::Pin, sync::Arc, task::Poll, time::Duration};
 
-use axum::Router;
 use hyper::{
     rt::Executor,
     server::conn::{http1, http2},
@@ -20,10 +19,10 @@ use super::{
     pulse::{Limits, Pulse},
     wire::{Stream, Version, Wire},
 };
-use crate::config::HttpSettings;
+use crate::{config::HttpSettings, http::Answering};
 
-/// Most bytes that wait in a connection's buffer, and in that of one stream of HTTP/2.
-const BUFFER: usize = 64 * 1024;
+/// Most bytes that wait in a connection's buffer, where a head may not be longer, and in that of one stream of HTTP/2.
+const BUFFER: usize = 32 * 1024;
 /// Requests at once on one connection of HTTP/2: a page's event streams and downloads.
 const STREAMS: u32 = 128;
 /// Bytes that a client may send before they are read: of one stream, and of a connection.
@@ -40,7 +39,7 @@ const LAST_HEAD: Duration = Duration::from_secs(1);
 
 /// What all connections share.
 pub(super) struct Host {
-    router: Router,
+    router: Answering,
     limits: Limits,
     one: http1::Builder,
     two: http2::Builder<Streams>,
@@ -50,14 +49,15 @@ pub(super) struct Host {
 impl Host {
     /// Requests over HTTP/2 are tasks of `streams`.
     pub(super) fn new(
-        router: Router,
+        router: Answering,
         settings: &HttpSettings,
         streams: TaskTracker,
         stop: CancellationToken,
     ) -> Self {
+        let head = settings.max_header_bytes as usize;
         let mut one = http1::Builder::new();
-        one.max_buf_size(BUFFER)
-            .max_header_size(settings.max_header_bytes as usize)
+        one.max_buf_size(BUFFER.max(head))
+            .max_header_size(head)
             // The pulse has it, which tells a head from a connection that is kept.
             .header_read_timeout(None);
         let mut two = http2::Builder::new(Streams(streams));

@@ -32,7 +32,6 @@ use std::{
 };
 
 use axum::{
-    Router,
     body::Body,
     http::{HeaderMap, Request, StatusCode},
 };
@@ -81,7 +80,7 @@ impl Clock for Shifted {
 
 /// A service of its own for one test.
 pub(crate) struct Api {
-    router: Router,
+    router: http::Answering,
     service: Service,
     tasks: TaskTracker,
     /// What the disk says; `None` when it does not answer.
@@ -326,7 +325,7 @@ impl Api {
     }
 }
 
-async fn answered(router: Router, request: Request<Body>) -> Answer {
+async fn answered(router: http::Answering, request: Request<Body>) -> Answer {
     let response = router.oneshot(request).await.unwrap();
     let (head, body) = response.into_parts();
     Answer {
