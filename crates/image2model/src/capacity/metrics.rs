@@ -78,7 +78,10 @@ impl Requests {
 
 impl Series {
     fn new(method: &'static str, endpoint: &str, status: u16) -> Self {
-        let labels = [Label::new("method", method), Label::new("endpoint", endpoint.to_owned())];
+        let labels = [
+            Label::new("method", method),
+            Label::new("endpoint", endpoint.to_owned()),
+        ];
         let took = histogram!("http_request_duration_seconds", labels.iter());
         let [of_method, of_endpoint] = labels;
         let of_status = Label::new("status_code", status.to_string());

@@ -136,7 +136,12 @@ fn tell(headers: &mut HeaderMap, admission: &Admission, now: Timestamp) {
             }
         }
         // Writing to text does not fail.
-        let _ = write!(policy, "\"{name}\";q={};w={}", window.limit, window.period.as_secs());
+        let _ = write!(
+            policy,
+            "\"{name}\";q={};w={}",
+            window.limit,
+            window.period.as_secs()
+        );
         let _ = write!(standing, "\"{name}\";r={};t={wait}", one.remaining);
     }
     let reset = now.0.div_euclid(1000) + i64::try_from(seconds(tightest.whole_in)).unwrap_or(0);

@@ -432,7 +432,10 @@ mod tests {
         assert!(folder.append(LogType::Access, b"one\n", NOON));
         assert!(!folder.append(LogType::Access, b"two\n", NOON));
         assert!(!folder.append(LogType::Audit, b"act\n", NOON));
-        assert_eq!((read("access.log"), read("audit.log")), ("".into(), "act\n".into()));
+        assert_eq!(
+            (read("access.log"), read("audit.log")),
+            ("".into(), "act\n".into())
+        );
         folder.write_gathered();
         assert_eq!(read("access.log"), "one\ntwo\n");
         assert!(folder.append(LogType::Access, b"three\n", NOON));

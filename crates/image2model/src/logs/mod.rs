@@ -28,8 +28,8 @@ use crate::{clock::Clock, config::LogSettings};
 pub use analysis::{Analysis, Counted, Daily, SystemEvent};
 pub use files::{CleanedUp, Rotation, Statistics, TypeStatistics};
 pub use lines::{Entry, Range};
-pub use writer::{LineWriter, Request};
 pub(crate) use writer::filter_with;
+pub use writer::{LineWriter, Request};
 
 use files::Folder;
 

@@ -226,8 +226,17 @@ mod tests {
         let [entry] = read.as_slice() else {
             panic!("not one line: {read:?}")
         };
-        assert_eq!((entry.message.as_str(), entry.level.as_str()), ("request", "INFO"));
-        assert_eq!((entry.text("method"), entry.text("path")), (Some("GET"), Some(path)));
-        assert_eq!((entry.number("status"), entry.number("took_ms")), (Some(404.0), Some(1.5)));
+        assert_eq!(
+            (entry.message.as_str(), entry.level.as_str()),
+            ("request", "INFO")
+        );
+        assert_eq!(
+            (entry.text("method"), entry.text("path")),
+            (Some("GET"), Some(path))
+        );
+        assert_eq!(
+            (entry.number("status"), entry.number("took_ms")),
+            (Some(404.0), Some(1.5))
+        );
     }
 }

@@ -112,7 +112,11 @@ async fn a_store_gets_another_number_of_shards_by_a_copy() {
     let counts = ["--from-shards=4", "--to-shards=64"].map(OsStr::new);
     let said = copy_with(&few, &many, &counts, below);
     assert_eq!((said.code, said.complained.as_str()), (Some(0), ""));
-    assert!(said.said.starts_with("1 jobs with 0 tasks"), "{}", said.said);
+    assert!(
+        said.said.starts_with("1 jobs with 0 tasks"),
+        "{}",
+        said.said
+    );
 
     let settings = [
         ("STORE__URL", many.as_str()),
