@@ -34,6 +34,12 @@ impl Space {
         self.free < RESERVE.min(self.total / 20)
     }
 
+    /// Whether a quarter of that is left: nothing may come in any more, whatever is about to go.
+    #[must_use]
+    pub fn is_nearly_full(self) -> bool {
+        self.free < RESERVE.min(self.total / 20) / 4
+    }
+
     /// Share in use, 0 to 100.
     #[must_use]
     pub fn used_percent(self) -> f64 {
@@ -60,6 +66,11 @@ mod tests {
         ] {
             assert_eq!(Space { total, free }.is_low(), low, "{free} of {total}");
         }
+        let [low, full] = [GB / 2, GB / 2 - 1].map(|free| Space {
+            total: 40 * GB,
+            free,
+        });
+        assert!(!low.is_nearly_full() && full.is_nearly_full());
     }
 
     #[test]

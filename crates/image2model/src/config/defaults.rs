@@ -145,6 +145,7 @@ impl Default for StreamSettings {
         Self {
             timeout: 3600,
             heartbeat: 15,
+            max_open: 16_384,
         }
     }
 }

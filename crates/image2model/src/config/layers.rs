@@ -260,6 +260,10 @@ fn set_text(values: &mut Values, key: &str, text: &str, origin: Origin) -> Resul
     };
     let value = match known {
         Value::String(_) => Value::String(text.to_owned()),
+        // As the settings of the old service are written, too.
+        Value::Array(_) if text.trim_start().starts_with('[') => {
+            serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned()))
+        }
         Value::Array(_) => text
             .split(',')
             .map(str::trim)
@@ -430,6 +434,22 @@ mod tests {
             super::super::Memory::Bytes(2_000_000_000)
         );
         assert_eq!(loaded.config.results.keep, super::super::Keep::Hours(48));
+    }
+
+    #[test]
+    fn origins_are_listed_with_commas_or_as_the_old_service_had_them() {
+        let both = ["http://a.example", "https://b.example:8443"];
+        for text in [
+            "http://a.example, https://b.example:8443",
+            r#"["http://a.example", "https://b.example:8443"]"#,
+        ] {
+            let loaded = with_environment("BACKEND_CORS_ORIGINS", text).unwrap();
+            assert_eq!(loaded.config.http.origins, both);
+        }
+        for wrong in ["a.example", "http://a.example/", "[http://a.example]", "*"] {
+            let said = with_environment("BACKEND_CORS_ORIGINS", wrong).unwrap_err();
+            assert!(said.contains("http.origins"), "{wrong}: {said}");
+        }
     }
 
     #[test]

@@ -239,6 +239,8 @@ pub struct StreamSettings {
     /// Seconds that a stream lasts unless its reader asks otherwise.
     pub timeout: u64,
     pub heartbeat: u64,
+    /// Streams that one process has open at once; one caller's share is a quarter of them, or 25 where that is more.
+    pub max_open: usize,
 }
 
 /// Keys that need no store, of one owner; `image2model keys create` makes more, each of its own. The names of the old

@@ -153,6 +153,11 @@ impl Config {
                 "given together with http.tls_cert",
             ),
             (
+                "http.origins",
+                self.http.origins.iter().all(|origin| is_origin(origin)),
+                "a list of origins such as https://example.org, without a path",
+            ),
+            (
                 "http.header_timeout",
                 (1..=300).contains(&self.http.header_timeout),
                 "from 1 to 300 seconds",
@@ -183,6 +188,11 @@ impl Config {
                 "from 1 to 3600 seconds",
             ),
             (
+                "stream.max_open",
+                (1..=1_000_000).contains(&self.stream.max_open),
+                "from 1 to 1000000",
+            ),
+            (
                 "log.max_file_bytes",
                 (1024..=1 << 30).contains(&self.log.max_file_bytes),
                 "from 1024 to 1073741824 bytes",
@@ -208,6 +218,12 @@ impl Config {
             None => Ok(()),
         }
     }
+}
+
+/// Whether browsers could name it in `Origin`.
+fn is_origin(text: &str) -> bool {
+    let named = url::Url::parse(text).is_ok_and(|url| url.has_host() && url.path() == "/");
+    named && !text.ends_with('/')
 }
 
 #[cfg(test)]

@@ -69,13 +69,12 @@ where
     }
 
     fn call(&mut self, request: Request) -> Self::Future {
-        let counted = Counted::begin(&request);
+        let counted = Counted::begin(&self.service, &request);
         let asked = Asked::of(&request);
         let answer = match guard::refused(&self.service.config.http, &request) {
             Some(problem) => Either::Left(ready(Ok(problem.into_response()))),
             None => Either::Right(self.inner.call(pace::keep(&self.service, request))),
         };
-        let service = self.service.clone();
         Box::pin(async move {
             let answer = async {
                 let Ok(response) = answer.await;
@@ -87,7 +86,7 @@ where
             for (name, value) in ALWAYS {
                 headers.entry(name).or_insert(value);
             }
-            counted.end(&service, &response);
+            counted.end(&response);
             Ok(response)
         })
     }

@@ -109,7 +109,6 @@ pub(super) async fn list(
 /// `POST /admin/dead-letters/{id}/requeue`: 202 and the job that the work is of now.
 pub(super) async fn requeue(
     State(service): State<Service>,
-    caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<WholeJob>), Problem> {
     let task = dead_named(&id).ok_or_else(|| Problem::not_found("dead letter"))?;
@@ -119,7 +118,8 @@ pub(super) async fn requeue(
         tracing::error!(%error, "a requeue failed");
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "The server failed.")
     })??;
-    let signer = service.keyring.signer(&caller);
+    // The links are its owner's, who alone can open them.
+    let signer = service.keyring.signer(&Caller::of(job.owner.clone()));
     let shown = render::job(&job, &[], &signer);
     Ok((StatusCode::ACCEPTED, Json(shown)))
 }

@@ -172,6 +172,11 @@ impl Problem {
                 "The request's Content-Type is not what is expected here.".to_owned()
             }
             status if status.is_server_error() => "The server failed.".to_owned(),
+            StatusCode::BAD_REQUEST => {
+                "The request could not be understood: its path must be UTF-8, and its query \
+                                        must have each parameter once."
+                    .to_owned()
+            }
             _ => "The request could not be understood.".to_owned(),
         };
         Self::new(status, message)

@@ -383,6 +383,9 @@ fn check(intake: Intake, name: &str, media_type: &str) -> Result<(), String> {
             name.len()
         ));
     }
+    if name.is_empty() {
+        return Err("it has no name".to_owned());
+    }
     if name.chars().any(char::is_control) {
         return Err("the name has control characters".to_owned());
     }

@@ -126,7 +126,7 @@ pub(super) async fn create(
     Ok(Json(Accepted {
         job_id: job.id.to_string(),
         status: "queued",
-        estimated_time: service.seconds_left(&job, 0).await?,
+        estimated_time: service.seconds_left(&job, 0).await,
     }))
 }
 
@@ -195,7 +195,7 @@ pub(super) async fn standing(
         job_id: id.to_string(),
         status: render::job_status(job.status()),
         progress: percent,
-        estimated_remaining: service.seconds_left(&job, percent).await?,
+        estimated_remaining: service.seconds_left(&job, percent).await,
         result_url: result_url(&service, &caller, &job),
     }))
 }

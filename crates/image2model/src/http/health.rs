@@ -27,6 +27,8 @@ const SERVICE: &str = "image2model-backend";
 const GB: f64 = 1e9;
 /// Seconds after which another look at an unhealthy process is worthwhile.
 const LOOK_AGAIN: u32 = 5;
+/// Most bytes of a path in the log: longer than any of ours.
+const LOGGED_PATH: usize = 512;
 
 /// That this process answers.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -131,30 +133,44 @@ pub(super) async fn nothing_else() -> Problem {
     Problem::new(StatusCode::NOT_FOUND, message)
 }
 
-/// A request that is counted once it is answered.
+/// A request that is counted when it is over.
 pub(super) struct Counted {
+    service: Service,
     began: Instant,
     method: Method,
     route: Option<MatchedPath>,
     uri: Uri,
+    status: StatusCode,
 }
 
 impl Counted {
-    pub(super) fn begin(request: &Request) -> Self {
+    pub(super) fn begin(service: &Service, request: &Request) -> Self {
         Self {
+            service: service.clone(),
             began: Instant::now(),
             method: request.method().clone(),
             route: request.extensions().get().cloned(),
             uri: request.uri().clone(),
+            status: client_left(),
         }
     }
 
+    pub(super) fn end(mut self, answer: &Response) {
+        self.status = answer.status();
+    }
+}
+
+/// 499, as nginx has it: the status of what nobody was there to be answered to.
+fn client_left() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+impl Drop for Counted {
     /// Under its route's pattern, so that a stranger's paths make no new series.
-    pub(super) fn end(self, service: &Service, answer: &Response) {
-        let Self { method, uri, .. } = self;
+    fn drop(&mut self) {
         let endpoint = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
-        let status = answer.status().as_u16();
-        let label = match method {
+        let (method, status) = (&self.method, self.status.as_u16());
+        let label = match *method {
             Method::GET => "GET",
             Method::HEAD => "HEAD",
             Method::POST => "POST",
@@ -163,9 +179,13 @@ impl Counted {
             _ => "other",
         };
         let took = self.began.elapsed();
-        service.requests.answered(label, endpoint, status, took);
-        let path = uri.path();
-        service.logs.request(logs::Request {
+        self.service
+            .requests
+            .answered(label, endpoint, status, took);
+        // Within the text, since a URI is ASCII.
+        let path = self.uri.path();
+        let path = path.get(..LOGGED_PATH).unwrap_or(path);
+        self.service.logs.request(logs::Request {
             method: method.as_str(),
             endpoint,
             path,

@@ -46,7 +46,10 @@ pub(super) async fn hold(
     let admission = match access {
         Access::Work => match service.admit_work(&caller).await {
             Ok(admission) => admission,
-            Err(error) => return Problem::from(error).into_response(),
+            Err(error) => {
+                let (head, body) = request.into_parts();
+                return turn_away(error.into(), &head.headers, body).await;
+            }
         },
         _ => service.admit_read(&caller),
     };
@@ -54,11 +57,7 @@ pub(super) async fn hold(
         next.run(request).await
     } else {
         let (head, body) = request.into_parts();
-        // One that waits to be asked for its body has sent nothing.
-        if !head.headers.contains_key(header::EXPECT) {
-            linger(body).await;
-        }
-        refusal(access, &admission).into_response()
+        turn_away(refusal(access, &admission), &head.headers, body).await
     };
     // A form's handler has told how its key's owner stands.
     if !response.headers().contains_key(STANDING) {
@@ -106,6 +105,15 @@ fn refusal(access: Access, admission: &Admission) -> Problem {
     let message = format!("The limit{limit} is reached; the next is let through in {wait} s.");
     Problem::new(StatusCode::TOO_MANY_REQUESTS, message)
         .retry_after(u32::try_from(wait).unwrap_or(u32::MAX))
+}
+
+/// Refuses a request of whose body nothing was read.
+pub(super) async fn turn_away(problem: Problem, headers: &HeaderMap, body: Body) -> Response {
+    // One that waits to be asked for its body has sent nothing.
+    if !headers.contains_key(header::EXPECT) {
+        linger(body).await;
+    }
+    problem.into_response()
 }
 
 async fn linger(body: Body) {

@@ -7,12 +7,12 @@ use axum::{
         multipart::{MultipartError, MultipartRejection},
     },
     http::{HeaderMap, StatusCode},
-    response::Response,
+    response::{IntoResponse as _, Response},
 };
 
 use crate::{
-    access::Token,
-    service::{Caller, Service},
+    access::{Token, rate::Admission},
+    service::{Caller, Service, UploadPlace},
 };
 
 use super::{
@@ -36,26 +36,35 @@ pub(super) async fn create(
     parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
     let mut parts = parts.map_err(|_| no_key())?;
-    // The address has it until the key is known, whose it is then.
-    let place = service.upload_place(&anyone)?;
-    let caller = match holder(&service, &mut parts).await {
-        Ok(caller) => caller.unwrap_or(anyone),
-        Err(problem) => {
-            upload::hear_out(&mut parts).await;
-            return Err(problem);
-        }
-    };
-    let admission = match limits::admit_form(&service, &caller).await {
-        Ok(admission) => admission,
+    let (place, caller, admission) = match admitted(&service, anyone, &mut parts).await {
+        Ok(admitted) => admitted,
         Err(refused) => {
             upload::hear_out(&mut parts).await;
             return Ok(*refused);
         }
     };
-    let (now, place) = (service.now(), place.passed_to(&service, &caller)?);
+    let now = service.now();
     let accepted =
         upload::accept_at(place, service, caller, &headers, parts, Intake::Pictures).await;
     Ok(limits::told(accepted, &admission, now))
+}
+
+/// Who sends the form, counted, and a place for it.
+async fn admitted(
+    service: &Service,
+    anyone: Caller,
+    parts: &mut Parts,
+) -> Result<(UploadPlace, Caller, Admission), Box<Response>> {
+    let refused = |problem: Problem| Box::new(problem.into_response());
+    // The address has it until the key is known, whose it is then.
+    let place = service.upload_place(&anyone);
+    let place = place.map_err(|error| refused(error.into()))?;
+    let caller = holder(service, parts).await.map_err(refused)?;
+    let caller = caller.unwrap_or(anyone);
+    let admission = limits::admit_form(service, &caller).await?;
+    let place = place.passed_to(service, &caller);
+    let place = place.map_err(|error| refused(error.into()))?;
+    Ok((place, caller, admission))
 }
 
 pub(super) fn docs() -> Vec<Doc> {

@@ -61,10 +61,19 @@ pub(super) async fn accept(
     service: Service,
     caller: Caller,
     headers: &HeaderMap,
-    parts: Parts,
+    mut parts: Parts,
     intake: Intake,
 ) -> Result<Response, Problem> {
-    let place = service.upload_place(&caller)?;
+    let place = match service.upload_place(&caller) {
+        Ok(place) => place,
+        Err(crowded) => {
+            // One that waits to be asked for its body has sent nothing.
+            if !headers.contains_key(header::EXPECT) {
+                hear_out(&mut parts).await;
+            }
+            return Err(crowded.into());
+        }
+    };
     accept_at(place, service, caller, headers, parts, intake).await
 }
 

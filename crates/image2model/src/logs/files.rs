@@ -15,7 +15,7 @@ use crate::{config::LogSettings, job::Timestamp};
 
 use super::LogType;
 
-const MB: f64 = 1e6;
+pub(super) const MB: f64 = 1e6;
 const DAY_MS: i64 = 86_400_000;
 /// Most bytes of a file that are gathered before they are written.
 const GATHERED: usize = 64 * 1024;
@@ -79,8 +79,17 @@ pub(super) struct Folder {
     path: PathBuf,
     settings: LogSettings,
     current: BTreeMap<LogType, Current>,
-    trouble: Option<String>,
+    /// Why the last line of a type was lost.
+    trouble: BTreeMap<LogType, String>,
     gathers: bool,
+}
+
+/// Whether a line waits to be written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    Not,
+    First,
+    Behind,
 }
 
 struct Current {
@@ -99,7 +108,7 @@ impl Folder {
             path,
             settings,
             current: BTreeMap::new(),
-            trouble: None,
+            trouble: BTreeMap::new(),
             gathers: false,
         }
     }
@@ -116,20 +125,26 @@ impl Folder {
         &self.path
     }
 
-    pub(super) fn trouble(&self) -> Option<String> {
-        self.trouble.clone()
+    /// Of each type of which the last line was lost.
+    pub(super) fn trouble(&self) -> Vec<String> {
+        let told = self.trouble.iter();
+        told.map(|(kind, why)| format!("{}.log: {why}", kind.name()))
+            .collect()
     }
 
     /// Appends a line; whether it is the first that waits to be written. One that cannot be written is lost, which
     /// [`Folder::trouble`] tells: a service does not stand still for its log.
     pub(super) fn append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> bool {
-        let appended = self.try_append(kind, line, now);
-        let is_first = matches!(appended, Ok(true));
-        self.note(kind, appended.err());
-        is_first
+        match self.try_append(kind, line, now) {
+            Ok(waits) => waits == Waits::First,
+            Err(error) => {
+                self.lost(kind, &error);
+                false
+            }
+        }
     }
 
-    fn try_append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> io::Result<bool> {
+    fn try_append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> io::Result<Waits> {
         let (today, length) = (now.0.div_euclid(DAY_MS), line.len() as u64);
         let limit = self.settings.max_file_bytes;
         if self.opened(kind, today)?.is_due(today, length, limit) {
@@ -142,10 +157,15 @@ impl Folder {
         current.gathered.extend_from_slice(line);
         current.size += length;
         if may_wait && current.gathered.len() < GATHERED {
-            return Ok(is_first);
+            return Ok(if is_first {
+                Waits::First
+            } else {
+                Waits::Behind
+            });
         }
         current.write()?;
-        Ok(false)
+        self.trouble.remove(&kind);
+        Ok(Waits::Not)
     }
 
     /// Writes what was gathered.
@@ -154,17 +174,17 @@ impl Folder {
             if let Some(current) = self.current.get_mut(&kind)
                 && !current.gathered.is_empty()
             {
-                let written = current.write();
-                self.note(kind, written.err());
+                match current.write() {
+                    Ok(()) => drop(self.trouble.remove(&kind)),
+                    Err(error) => self.lost(kind, &error),
+                }
             }
         }
     }
 
-    fn note(&mut self, kind: LogType, error: Option<io::Error>) {
-        if error.is_some() {
-            self.current.remove(&kind);
-        }
-        self.trouble = error.map(|error| error.to_string());
+    fn lost(&mut self, kind: LogType, error: &io::Error) {
+        self.current.remove(&kind);
+        self.trouble.insert(kind, error.to_string());
     }
 
     fn opened(&mut self, kind: LogType, today: i64) -> io::Result<&mut Current> {
@@ -315,50 +335,6 @@ pub(super) fn clean_up(folder: &Path, older: u32, now: Timestamp) -> io::Result<
     Ok(done)
 }
 
-/// The files of one type.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
-pub struct TypeStatistics {
-    /// Files of this type.
-    pub files: usize,
-    /// What they take, in 10⁶ bytes.
-    pub size_mb: f64,
-}
-
-/// All files: how many, how large, how old.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, JsonSchema)]
-pub struct Statistics {
-    /// Files of the log.
-    pub total_files: usize,
-    /// What they take, in 10⁶ bytes.
-    pub total_size_mb: f64,
-    /// By the time of the last line.
-    pub oldest_file: Option<String>,
-    pub newest_file: Option<String>,
-    pub by_type: BTreeMap<String, TypeStatistics>,
-}
-
-impl Statistics {
-    pub(super) fn of(folder: &Path) -> io::Result<Self> {
-        let files = list(folder)?;
-        let mut all = Self {
-            total_files: files.len(),
-            ..Self::default()
-        };
-        for file in &files {
-            let size = file.size as f64 / MB;
-            all.total_size_mb += size;
-            let of_type = all.by_type.entry(file.kind.name().to_owned());
-            let of_type = of_type.or_default();
-            of_type.files += 1;
-            of_type.size_mb += size;
-        }
-        let named = |file: &LogFile| file.name.clone();
-        all.oldest_file = files.iter().min_by_key(|file| file.modified).map(named);
-        all.newest_file = files.iter().max_by_key(|file| file.modified).map(named);
-        Ok(all)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -387,7 +363,7 @@ mod tests {
         for (line, later) in [("12345\n", 0), ("678\n", 1), ("9\n", 2), ("0\n", DAY_MS)] {
             folder.append(LogType::Access, line.as_bytes(), Timestamp(NOON.0 + later));
         }
-        assert_eq!(folder.trouble(), None);
+        assert!(folder.trouble().is_empty());
         let expected = [
             "access-20231114T221320002Z.log",
             "access-20231115T221320000Z.log",
@@ -417,10 +393,13 @@ mod tests {
         let place = dir.path().join("audit.log");
         fs::create_dir(&place).unwrap();
         folder.append(LogType::Audit, b"lost\n", NOON);
-        assert!(folder.trouble().is_some());
+        let told = folder.trouble();
+        assert!(told[0].starts_with("audit.log: "), "{told:?}");
+        folder.append(LogType::Application, b"another\n", NOON);
+        assert_eq!(folder.trouble(), told);
         fs::remove_dir(&place).unwrap();
         folder.append(LogType::Audit, b"kept\n", NOON);
-        assert_eq!(folder.trouble(), None);
+        assert!(folder.trouble().is_empty());
         assert_eq!(fs::read_to_string(&place).unwrap(), "kept\n");
     }
 
@@ -453,6 +432,21 @@ mod tests {
     }
 
     #[test]
+    fn trouble_with_gathered_lines_is_told_until_some_are_written() {
+        let (dir, mut folder) = folder(1 << 20, 2);
+        let place = dir.path().join("access.log");
+        fs::create_dir(&place).unwrap();
+        folder.gathers(true);
+        folder.append(LogType::Access, b"lost\n", NOON);
+        assert_eq!(folder.trouble().len(), 1);
+        fs::remove_dir(&place).unwrap();
+        folder.append(LogType::Access, b"waits\n", NOON);
+        assert_eq!(folder.trouble().len(), 1, "nothing is written yet");
+        folder.write_gathered();
+        assert!(folder.trouble().is_empty());
+    }
+
+    #[test]
     fn a_rotation_by_hand_skips_what_has_no_lines() {
         let (dir, mut folder) = folder(100, 2);
         folder.append(LogType::Errors, b"line\n", NOON);
@@ -461,7 +455,7 @@ mod tests {
         assert_eq!(rotation.skipped_files.len(), 3);
         folder.append(LogType::Errors, b"line\n", NOON);
         assert_eq!(names(dir.path()).len(), 2);
-        let all = Statistics::of(dir.path()).unwrap();
+        let all = super::super::Statistics::of(dir.path()).unwrap();
         assert_eq!((all.total_files, all.by_type["errors"].files), (2, 2));
     }
 }

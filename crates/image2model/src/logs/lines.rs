@@ -129,27 +129,39 @@ fn cell(text: &str) -> String {
     format!("\"{guard}{}\"", text.replace('"', "\"\""))
 }
 
-/// Calls `take` with each line of these types within the range.
-pub(super) fn read(
+/// The files of these types that may have lines within the range.
+pub(super) fn open(
     folder: &Path,
     kinds: &[LogType],
     range: Range,
-    take: &mut dyn FnMut(Entry) -> io::Result<()>,
-) -> io::Result<()> {
+) -> io::Result<Vec<(LogType, File)>> {
     let files = files::list(folder)?.into_iter();
     // A file's last line is no younger than its last change.
     let files = files.filter(|file| kinds.contains(&file.kind) && file.modified >= range.from);
+    let mut opened = Vec::new();
     for file in files {
-        let mut lines = match File::open(&file.path) {
-            Ok(opened) => BufReader::new(opened),
-            // It was put aside or removed meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+        match File::open(&file.path) {
+            Ok(file_of) => opened.push((file.kind, file_of)),
+            // It was removed meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
-        };
+        }
+    }
+    Ok(opened)
+}
+
+/// Calls `take` with each line within the range.
+pub(super) fn read(
+    opened: Vec<(LogType, File)>,
+    range: Range,
+    take: &mut dyn FnMut(Entry) -> io::Result<()>,
+) -> io::Result<()> {
+    for (kind, file) in opened {
+        let mut lines = BufReader::new(file);
         let mut line = Vec::new();
         while lines.by_ref().take(LONGEST).read_until(b'\n', &mut line)? > 0 {
             let text = String::from_utf8_lossy(&line);
-            let entry = Entry::parse(file.kind, text.trim_end());
+            let entry = Entry::parse(kind, text.trim_end());
             if let Some(entry) = entry.filter(|entry| (range.from..range.until).contains(&entry.at))
             {
                 take(entry)?;
@@ -200,7 +212,8 @@ mod tests {
         let count = |kinds: &[LogType], from, until| {
             let mut found = 0;
             let range = Range { from, until };
-            read(dir.path(), kinds, range, &mut |_| {
+            let opened = open(dir.path(), kinds, range).unwrap();
+            read(opened, range, &mut |_| {
                 found += 1;
                 Ok(())
             })

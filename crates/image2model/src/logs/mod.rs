@@ -10,6 +10,7 @@
 mod analysis;
 mod files;
 mod lines;
+mod statistics;
 mod writer;
 
 use std::{
@@ -26,8 +27,9 @@ use tokio::sync::Notify;
 use crate::{clock::Clock, config::LogSettings};
 
 pub use analysis::{Analysis, Counted, Daily, SystemEvent};
-pub use files::{CleanedUp, Rotation, Statistics, TypeStatistics};
+pub use files::{CleanedUp, Rotation};
 pub use lines::{Entry, Range};
+pub use statistics::{Statistics, TypeStatistics};
 pub(crate) use writer::filter_with;
 pub use writer::{LineWriter, Request};
 
@@ -211,12 +213,12 @@ impl Logs {
         }
     }
 
-    /// Why lines are lost, if any were since the last that was not.
+    /// Of which files the last line was lost, and why.
     #[must_use]
-    pub fn trouble(&self) -> Option<String> {
+    pub fn trouble(&self) -> Vec<String> {
         match &*self.state() {
             State::Open(folder) => folder.trouble(),
-            State::Waiting(_) | State::Nowhere => None,
+            State::Waiting(_) | State::Nowhere => Vec::new(),
         }
     }
 
@@ -263,10 +265,15 @@ impl Logs {
         range: Range,
         mut take: impl FnMut(Entry) -> io::Result<()>,
     ) -> io::Result<()> {
-        match self.folder() {
-            Some(path) => lines::read(&path, kinds, range, &mut take),
-            None => Ok(()),
-        }
+        // All at once, so that none is put aside in between.
+        let opened = match &mut *self.state() {
+            State::Open(folder) => {
+                folder.write_gathered();
+                lines::open(folder.path(), kinds, range)?
+            }
+            State::Waiting(_) | State::Nowhere => Vec::new(),
+        };
+        lines::read(opened, range, &mut take)
     }
 
     fn write(&self, kind: LogType, line: &[u8]) {

@@ -10,56 +10,47 @@ use std::{
     time::Duration,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
 use crate::{
     access::{
         Tally,
         rate::{Admission, Window},
     },
     config::{Config, LimitSettings, QuotaSettings},
-    job::{Flow, Holding, JobId, Lane, Owner, Queue},
+    job::{Holding, JobId, Lane, Owner, Queue},
     store::Depth,
 };
 
-use super::{Caller, Service, ServiceError, fresh::Fresh};
+use super::{
+    Caller, Service, ServiceError,
+    fresh::{FRESH, Fresh},
+    places::{Crowded, Place, Places},
+};
 
 /// Worth waiting until some of an owner's images or streams have ended.
 const SOME_END: Duration = Duration::from_secs(30);
 /// Worth waiting until some of what an owner has stored is gone.
 const SOME_GO: Duration = Duration::from_secs(600);
-/// How long the depths of the queues are taken for what they were.
-pub(super) const FRESH: Duration = Duration::from_secs(1);
 
 type Depths = BTreeMap<(Queue, Lane), Depth>;
-
-/// Uploads at once that each may send while there are places: a browser's with the most files, one each.
-const LEAST_SHARE: usize = 25;
 
 /// What one process counts.
 #[derive(Clone)]
 pub(super) struct FairUse {
     tally: Arc<Mutex<Tally>>,
-    uploads: Arc<Semaphore>,
-    /// How many of them each holds.
-    shares: Arc<Mutex<HashMap<Flow, usize>>>,
-    streams: Arc<Mutex<HashMap<Owner, u32>>>,
+    uploads: Places,
+    streams: Places,
+    /// Streams of each owner.
+    owned_streams: Arc<Mutex<HashMap<Owner, u32>>>,
     depths: Arc<Fresh<Depths>>,
 }
 
 /// One of the uploads that this process receives at once, for as long as it is kept.
-pub struct UploadPlace {
-    _permit: OwnedSemaphorePermit,
-    share: Share,
-}
+pub struct UploadPlace(Place);
 
-/// One place of those that a flow holds; nothing where they are not counted.
-struct Share {
-    counted: Option<(FairUse, Flow)>,
-}
-
-/// One of the streams that an owner has open, for as long as it is kept; nothing where they are not counted.
+/// One of the streams that this process has open, for as long as it is kept.
 pub struct StreamPlace {
+    _place: Place,
+    /// Of an owner; nothing where they are not counted.
     counted: Option<(FairUse, Owner)>,
 }
 
@@ -79,34 +70,16 @@ impl FairUse {
     pub(super) fn new(config: &Config) -> Self {
         Self {
             tally: Arc::default(),
-            uploads: Arc::new(Semaphore::new(config.upload.max_running)),
-            shares: Arc::default(),
-            streams: Arc::default(),
+            uploads: Places::new(config.upload.max_running),
+            streams: Places::new(config.stream.max_open),
+            owned_streams: Arc::default(),
             depths: Arc::new(Fresh::new(FRESH)),
         }
     }
 
-    fn streams(&self) -> MutexGuard<'_, HashMap<Owner, u32>> {
-        self.streams.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn shares(&self) -> MutexGuard<'_, HashMap<Flow, usize>> {
-        self.shares.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Drop for Share {
-    fn drop(&mut self) {
-        let Some((fair, flow)) = self.counted.take() else {
-            return;
-        };
-        let mut shares = fair.shares();
-        if let Some(held) = shares.get_mut(&flow) {
-            *held -= 1;
-            if *held == 0 {
-                shares.remove(&flow);
-            }
-        }
+    fn owned_streams(&self) -> MutexGuard<'_, HashMap<Owner, u32>> {
+        let streams = self.owned_streams.lock();
+        streams.unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -116,12 +89,32 @@ impl UploadPlace {
     /// # Errors
     /// [`ServiceError::Busy`] when that caller holds as many as one may.
     pub fn passed_to(self, service: &Service, caller: &Caller) -> Result<Self, ServiceError> {
-        let Self { _permit, share } = self;
-        // First, since it may be the same caller's.
-        drop(share);
-        let share = service.share(caller)?;
-        Ok(Self { _permit, share })
+        let passed = service.fair.uploads.pass(self.0, caller);
+        passed.map(Self).map_err(no_upload)
     }
+}
+
+fn no_upload(crowded: Crowded) -> ServiceError {
+    ServiceError::Busy(match crowded {
+        Crowded::All(most) => format!(
+            "{most} uploads are being received, which is the limit (upload.max_running); try again shortly."
+        ),
+        Crowded::Share(most, all) => format!(
+            "{most} of your uploads are being received, which is one caller's share of {all} (upload.max_running); \
+             try again when one has ended."
+        ),
+    })
+}
+
+fn no_stream(crowded: Crowded) -> ServiceError {
+    ServiceError::Busy(match crowded {
+        Crowded::All(most) => format!(
+            "{most} event streams are open, which is the limit (stream.max_open); try again shortly."
+        ),
+        Crowded::Share(most, all) => format!(
+            "{most} of your event streams are open, which is one caller's share of {all} (stream.max_open); close one."
+        ),
+    })
 }
 
 impl Drop for StreamPlace {
@@ -129,7 +122,7 @@ impl Drop for StreamPlace {
         let Some((fair, owner)) = self.counted.take() else {
             return;
         };
-        let mut streams = fair.streams();
+        let mut streams = fair.owned_streams();
         if let Some(open) = streams.get_mut(&owner) {
             *open -= 1;
             if *open == 0 {
@@ -148,7 +141,7 @@ impl Service {
         self.check_depth().await?;
         let windows = windows_of_work(&self.config.limits);
         if caller.is_unlimited {
-            return Ok(self.tell_unlimited("work", caller, &windows));
+            return Ok(self.tell_unlimited("work", caller, &windows, 1));
         }
         if windows.is_empty() {
             return Ok(Admission::read(&[], true, &[], 0));
@@ -164,25 +157,31 @@ impl Service {
         let windows = [Window::per_minute(limit)];
         let windows = if limit == 0 { &[][..] } else { &windows };
         if caller.is_unlimited {
-            return self.tell_unlimited("reads", caller, windows);
+            return self.tell_unlimited("reads", caller, windows, 1);
         }
-        self.count_here(&format!("reads:{}", caller.flow.0), windows)
+        self.count_here(&format!("reads:{}", caller.flow.0), windows, 1)
     }
 
     /// How one who is held to no rate would stand.
-    fn tell_unlimited(&self, what: &str, caller: &Caller, windows: &[Window]) -> Admission {
+    fn tell_unlimited(
+        &self,
+        what: &str,
+        caller: &Caller,
+        windows: &[Window],
+        count: u32,
+    ) -> Admission {
         let name = format!("unlimited:{what}:{}", caller.flow.0);
         Admission {
             admitted: true,
-            ..self.count_here(&name, windows)
+            ..self.count_here(&name, windows, count)
         }
     }
 
-    fn count_here(&self, name: &str, windows: &[Window]) -> Admission {
+    fn count_here(&self, name: &str, windows: &[Window], count: u32) -> Admission {
         let now = self.now().0.saturating_mul(1000);
         let tally = self.fair.tally.lock();
         let mut tally = tally.unwrap_or_else(PoisonError::into_inner);
-        tally.admit(name, windows, 1, now)
+        tally.admit(name, windows, count, now)
     }
 
     /// Refuses new work while more waits than `workers.max_depth`.
@@ -228,51 +227,25 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Busy`] when this process receives as many as it may, or as many of this caller.
     pub fn upload_place(&self, caller: &Caller) -> Result<UploadPlace, ServiceError> {
-        let taken = self.fair.uploads.clone().try_acquire_owned();
-        let permit = taken.map_err(|_| {
-            let most = self.config.upload.max_running;
-            ServiceError::Busy(format!(
-                "{most} uploads are being received, which is the limit (upload.max_running); try again shortly."
-            ))
-        })?;
-        Ok(UploadPlace {
-            _permit: permit,
-            share: self.share(caller)?,
-        })
-    }
-
-    /// One of the places that a caller may have: a quarter of all, or [`LEAST_SHARE`]. Who is held to no rate may have
-    /// all.
-    fn share(&self, caller: &Caller) -> Result<Share, ServiceError> {
-        if caller.is_unlimited {
-            return Ok(Share { counted: None });
-        }
-        let all = self.config.upload.max_running;
-        let most = LEAST_SHARE.max(all / 4);
-        let mut shares = self.fair.shares();
-        let held = shares.entry(caller.flow.clone()).or_default();
-        if *held >= most {
-            return Err(ServiceError::Busy(format!(
-                "{held} of your uploads are being received, which is one caller's share of {all} (upload.max_running); \
-                 try again when one has ended."
-            )));
-        }
-        *held += 1;
-        drop(shares);
-        let counted = Some((self.fair.clone(), caller.flow.clone()));
-        Ok(Share { counted })
+        let place = self.fair.uploads.take(caller);
+        place.map(UploadPlace).map_err(no_upload)
     }
 
     /// A place for an event stream.
     ///
     /// # Errors
+    /// [`ServiceError::Busy`] when this process has as many open as it may, or as many of this caller;
     /// [`ServiceError::OverQuota`].
     pub fn stream_place(&self, caller: &Caller) -> Result<StreamPlace, ServiceError> {
+        let place = self.fair.streams.take(caller).map_err(no_stream)?;
         if !caller.is_counted() {
-            return Ok(StreamPlace { counted: None });
+            return Ok(StreamPlace {
+                _place: place,
+                counted: None,
+            });
         }
         let most = self.config.quotas.streams;
-        let mut streams = self.fair.streams();
+        let mut streams = self.fair.owned_streams();
         let open = streams.entry(caller.owner.clone()).or_default();
         if most > 0 && *open >= most {
             return Err(ServiceError::OverQuota {
@@ -285,6 +258,7 @@ impl Service {
         *open += 1;
         drop(streams);
         Ok(StreamPlace {
+            _place: place,
             counted: Some((self.fair.clone(), caller.owner.clone())),
         })
     }
@@ -367,11 +341,14 @@ impl Service {
     pub async fn usage(&self, caller: &Caller) -> Result<Usage, ServiceError> {
         let limits = &self.store.limits;
         let windows = windows_of_work(&self.config.limits);
-        let work = limits.admit(&work_name(caller), &windows, 0).await?;
+        let work = match caller.is_unlimited {
+            true => self.tell_unlimited("work", caller, &windows, 0),
+            false => limits.admit(&work_name(caller), &windows, 0).await?,
+        };
         let (mut holding, mut streams, mut images_today) = (None, None, None);
         if caller.is_counted() {
             holding = Some(limits.holding(&caller.owner).await?);
-            let open = self.fair.streams().get(&caller.owner).copied();
+            let open = self.fair.owned_streams().get(&caller.owner).copied();
             streams = Some(open.unwrap_or(0));
             if self.config.quotas.images_per_day > 0 {
                 let day = self.count_images(caller, 0).await?;

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use tokio::{sync::Mutex, time::Instant};
 
+/// How long what the store tells of itself is taken for what it was.
+pub(super) const FRESH: Duration = Duration::from_secs(1);
+
 /// What was read, and when.
 pub(super) struct Fresh<T> {
     age: Duration,

@@ -60,27 +60,26 @@ impl Service {
 
     /// Seconds until a job's end, as far as anybody can tell: by its own pace once it runs, before that by what waits
     /// ahead of it. 0 for one that has ended.
-    ///
-    /// # Errors
-    /// [`ServiceError::Unavailable`].
-    pub async fn seconds_left(&self, job: &Job, percent: u32) -> Result<u64, ServiceError> {
+    pub async fn seconds_left(&self, job: &Job, percent: u32) -> u64 {
         if job.ended.is_some() {
-            return Ok(0);
+            return 0;
         }
         let mut facts = job.facts.iter();
         let began = facts.find(|fact| matches!(fact.kind, FactKind::Started { .. }));
         if let Some(began) = began.filter(|_| (5..100).contains(&percent)) {
             let spent = self.now().since(began.at).max(0).unsigned_abs();
-            return Ok((spent * u64::from(100 - percent) / u64::from(percent)).div_ceil(1000));
+            return (spent * u64::from(100 - percent) / u64::from(percent)).div_ceil(1000);
         }
         let queue = match job.priority {
             Priority::Normal => Queue::ModelGeneration,
             Priority::High => Queue::Priority,
         };
-        let (ahead, slots) = tokio::try_join!(self.ahead(job), self.slots(queue))?;
+        // An estimate that cannot be had is no reason to refuse an answer.
+        let (ahead, slots) = tokio::join!(self.ahead(job), self.slots(queue));
+        let (ahead, slots) = (ahead.unwrap_or(0), slots.unwrap_or(1));
         let own = job.items.iter().filter(|item| !item.status.is_final());
         let rounds = (ahead + own.count() as u64).div_ceil(slots.max(1));
-        Ok(rounds * TYPICAL.as_secs())
+        rounds * TYPICAL.as_secs()
     }
 
     /// Tasks that wait before the first waiting one of this job.

@@ -17,6 +17,8 @@ mod housekeeping;
 mod keyring;
 mod listing;
 mod logs;
+mod places;
+mod room;
 mod spool;
 mod standing;
 mod submission;
@@ -38,7 +40,7 @@ use crate::{
     config::Config,
     job::{Flow, Item, ItemId, Job, JobId, Owner, Timestamp},
     logs::Logs,
-    store::{Progress, Store, StoreError, WorkerReport},
+    store::{Progress, Store, StoreError},
 };
 
 pub use dead::{DeadLetters, DeadPage, dead_name, dead_named};
@@ -53,7 +55,7 @@ pub use spool::{ArchiveError, Spool};
 pub use standing::{Component, Health, Standing};
 pub use submission::{Receiving, Submission};
 
-use self::{fair_use::FairUse, fresh::Fresh, logs::Exporting};
+use self::{fair_use::FairUse, logs::Exporting, standing::Asked};
 
 /// Time between two drains of the histograms' raw values, which would grow without end in an unscraped process.
 const METRICS_UPKEEP: Duration = Duration::from_secs(5);
@@ -215,8 +217,7 @@ pub struct Shared {
     fair: FairUse,
     exporting: Exporting,
     failing_since: Arc<Mutex<Option<Timestamp>>>,
-    /// As metrics show them.
-    workers: Fresh<Vec<WorkerReport>>,
+    asked: Asked,
 }
 
 impl Deref for Service {
@@ -251,7 +252,7 @@ impl Service {
             host: Host::default(),
             exporting: Exporting::default(),
             failing_since: Arc::default(),
-            workers: Fresh::new(fair_use::FRESH),
+            asked: Asked::default(),
             feed,
             keyring,
             tasks,

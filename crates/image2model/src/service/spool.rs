@@ -7,10 +7,10 @@ use tokio::{fs::File, io::AsyncWriteExt as _, task::spawn_blocking};
 use crate::{
     archive::{Archive, Member, ReadError, Refusal, Walk},
     artifacts,
-    config::Config,
+    job::JobId,
 };
 
-use super::{ServiceError, submission::Receiving};
+use super::{Service, ServiceError, room::Room, submission::Receiving};
 
 /// Bytes that are held before they are written.
 const BUFFER: usize = 64 * 1024;
@@ -28,6 +28,7 @@ pub enum ArchiveError {
 /// An archive that comes in.
 pub struct Spool {
     file: File,
+    room: Room,
     walk: Walk,
     size: u64,
     most_files: usize,
@@ -36,7 +37,8 @@ pub struct Spool {
 impl Spool {
     /// It lies in the data directory, which is on a disk even where images lie in a bucket. Nothing else may ever have
     /// made that directory, where the jobs do not lie in it either.
-    pub(super) async fn begin(config: &Config) -> Result<Self, ServiceError> {
+    pub(super) async fn begin(service: &Service, job: JobId) -> Result<Self, ServiceError> {
+        let config = &service.config;
         let folder = config.data_dir.clone();
         let begin = move || {
             fs::create_dir_all(&folder)?;
@@ -51,6 +53,7 @@ impl Spool {
         let most_files = config.upload.max_files;
         Ok(Self {
             file,
+            room: Room::begin(service, job, true).await?,
             walk: Walk::new(most_files),
             size: 0,
             most_files,
@@ -67,6 +70,7 @@ impl Spool {
     /// What the members' headers show to be wrong so far; [`ServiceError::Full`], [`ServiceError::Unavailable`].
     pub async fn write(&mut self, chunk: &[u8]) -> Result<(), ArchiveError> {
         self.walk.take(chunk)?;
+        self.room.take(chunk.len()).await?;
         self.size += chunk.len() as u64;
         let written = self.file.write_all(chunk).await;
         Ok(written.map_err(|error| failed(&error))?)

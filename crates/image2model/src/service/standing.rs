@@ -11,10 +11,13 @@ use crate::{
     capacity::{disk::Space, host::Load, metrics::State},
     config::Keep,
     job::{Queue, Timestamp, WorkerId},
-    store::{SCHEDULER, StoreError, WorkerReport},
+    store::{Condition, SCHEDULER, StoreError, WorkerReport},
 };
 
-use super::Service;
+use super::{
+    Service,
+    fresh::{FRESH, Fresh},
+};
 
 /// Share of the disk in use from which it is degraded, and unhealthy.
 const DISK_DEGRADED: f64 = 85.0;
@@ -55,6 +58,26 @@ pub struct Standing {
     pub load: Option<Load>,
 }
 
+/// Who works, who leads, and what that means.
+type Presence = (Vec<WorkerReport>, Option<WorkerId>, Component);
+
+/// What the store answered last.
+pub(super) struct Asked {
+    store: Fresh<Component>,
+    condition: Fresh<Option<Condition>>,
+    presence: Fresh<Presence>,
+}
+
+impl Default for Asked {
+    fn default() -> Self {
+        Self {
+            store: Fresh::new(FRESH),
+            condition: Fresh::new(FRESH),
+            presence: Fresh::new(FRESH),
+        }
+    }
+}
+
 impl Standing {
     /// The worst of its components.
     #[must_use]
@@ -68,7 +91,7 @@ impl Standing {
 }
 
 impl Service {
-    /// Asks every component.
+    /// Asks every component; the store once a second at most, since anybody may ask.
     pub async fn standing(&self) -> Standing {
         let at = self.now();
         let mut store = self.store_component().await;
@@ -106,10 +129,10 @@ impl Service {
     /// Reads what the metrics show as state, of the store once a second at most, since anybody may ask; and renders all
     /// metrics.
     pub async fn scrape(&self) -> String {
-        let workers = async { self.store.presence.workers().await.unwrap_or_default() };
+        let (workers, ..) = self.workers_component().await;
         let state = State {
             depths: self.depths().await,
-            workers: self.workers.or(workers).await,
+            workers,
             disk: self.watched_disk().and_then(Result::ok),
             load: self.host.load(),
         };
@@ -135,7 +158,8 @@ impl Service {
 
     /// What the store promises to keep, where it tells; what is to be mended there degrades its component.
     async fn promise(&self, store: &mut Component) -> Option<String> {
-        let condition = self.store.jobs.condition().await.ok()?;
+        let read = async { self.store.jobs.condition().await.ok() };
+        let condition = self.asked.condition.or(read).await?;
         if store.health == Health::Healthy && !condition.complaints.is_empty() {
             store.health = Health::Degraded;
             store.note = Some(condition.complaints.join("; "));
@@ -144,14 +168,21 @@ impl Service {
     }
 
     async fn store_component(&self) -> Component {
-        let asked = Instant::now();
-        let answer = self.store.jobs.ping().await;
-        component("redis", asked, answer.as_ref().copied())
+        let read = async {
+            let asked = Instant::now();
+            let answer = self.store.jobs.ping().await;
+            component("redis", asked, answer.as_ref().copied())
+        };
+        self.asked.store.or(read).await
     }
 
     /// Without live workers nothing is made, and without a leader nothing is swept, but uploads are still taken:
     /// degraded.
-    async fn workers_component(&self) -> (Vec<WorkerReport>, Option<WorkerId>, Component) {
+    async fn workers_component(&self) -> Presence {
+        self.asked.presence.or(self.presence()).await
+    }
+
+    async fn presence(&self) -> Presence {
         let asked = Instant::now();
         let presence = &self.store.presence;
         match tokio::try_join!(presence.workers(), presence.leader(SCHEDULER)) {

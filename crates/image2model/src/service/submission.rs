@@ -21,6 +21,7 @@ use crate::{
 
 use super::{
     Caller, Service, ServiceError,
+    room::Room,
     spool::{self, ArchiveError, Spool},
 };
 
@@ -45,6 +46,7 @@ struct Stored {
 /// One image on its way in.
 pub struct Receiving {
     upload: Upload,
+    room: Room,
     key: ArtifactKey,
     hash: Sha256,
     size: u64,
@@ -81,42 +83,6 @@ impl Service {
             stored: Vec::new(),
         })
     }
-
-    /// Refuses a new job that there is no room for and none is coming. A known one needs no room beyond its
-    /// repeat's images, which go as soon as they have been compared.
-    pub(super) async fn admit(&self, job: JobId) -> Result<(), ServiceError> {
-        let Some(read) = self.watched_disk() else {
-            return Ok(());
-        };
-        let space = read.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        if !space.is_low() || self.store.jobs.job(job).await?.is_some() {
-            return Ok(());
-        }
-        let Some(before) = self.config.results.removable_before(self.now(), true) else {
-            return Err(ServiceError::Full);
-        };
-        let removable = self.store.jobs.removable(before, 1).await?;
-        if removable.is_empty() {
-            return Err(ServiceError::Full);
-        }
-        Ok(())
-    }
-
-    /// As [`admit`](Self::admit), of the room for what is only passing through the data directory. Nothing will be
-    /// removed there to make some, unless it is on the watched disk, of which `admit` has judged.
-    async fn admit_scratch(&self, job: JobId) -> Result<(), ServiceError> {
-        let scratch = &self.config.data_dir;
-        let watched = self.watched_folder();
-        if watched.is_some_and(|watched| watched.starts_with(scratch)) {
-            return Ok(());
-        }
-        let space = (self.space)(scratch);
-        let space = space.map_err(|error| ServiceError::Unavailable(error.to_string()))?;
-        if space.is_low() && self.store.jobs.job(job).await?.is_none() {
-            return Err(ServiceError::Full);
-        }
-        Ok(())
-    }
 }
 
 impl Submission {
@@ -129,12 +95,13 @@ impl Submission {
     /// Begins the next image.
     ///
     /// # Errors
-    /// [`ServiceError::Unavailable`].
+    /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
     pub async fn receive(&self) -> Result<Receiving, ServiceError> {
         let number = u8::try_from(self.stored.len() + 1)
             .map_err(|_| ServiceError::Conflict("too many images".to_owned()))?;
         let key = ArtifactKey::upload(self.job, &self.nonce, number);
         Ok(Receiving {
+            room: Room::begin(&self.service, self.job, false).await?,
             upload: self.service.artifacts.upload(&key).await?,
             key,
             hash: Sha256::new(),
@@ -147,9 +114,7 @@ impl Submission {
     /// # Errors
     /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
     pub async fn spool(&self) -> Result<Spool, ServiceError> {
-        let spool = Spool::begin(&self.service.config).await?;
-        self.service.admit_scratch(self.job).await?;
-        Ok(spool)
+        Spool::begin(&self.service, self.job).await
     }
 
     /// Takes an image out of an archive, durably.
@@ -366,6 +331,7 @@ impl Receiving {
     /// # Errors
     /// [`ServiceError::Full`], [`ServiceError::Unavailable`].
     pub async fn write(&mut self, chunk: Bytes) -> Result<(), ServiceError> {
+        self.room.take(chunk.len()).await?;
         self.size += chunk.len() as u64;
         self.hash.update(&chunk);
         Ok(self.upload.write(chunk).await?)

@@ -63,6 +63,7 @@ fn judged_by_schemathesis(settings: &[(&str, &str)], options: &[&str]) {
     // What is refused for its number says nothing of what it asks for.
     let unlimited = [
         ("LIMITS__PER_MINUTE", "0"),
+        ("LIMITS__PER_HOUR", "0"),
         ("LIMITS__READS_PER_MINUTE", "0"),
     ];
     let settings = [settings, &unlimited].concat();
@@ -70,6 +71,7 @@ fn judged_by_schemathesis(settings: &[(&str, &str)], options: &[&str]) {
     let examples = if soak() { EXAMPLES_LONG } else { EXAMPLES };
     let judged = python(&["-m", "schemathesis.cli"])
         .current_dir(folder.path())
+        .env("SCHEMATHESIS_HOOKS", root().join("tests/api/hooks.py"))
         .arg("--config-file")
         .arg(root().join("tests/api/schemathesis.toml"))
         .arg("run")

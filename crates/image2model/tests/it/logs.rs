@@ -44,6 +44,22 @@ async fn requests_lie_in_files_and_stay_off_the_standard_error() {
 }
 
 #[tokio::test]
+async fn a_server_that_ends_has_written_every_request() {
+    let home = tempfile::tempdir().unwrap();
+    let dir = home.path().join("data");
+    let server = Server::start(&dir, &[]);
+    let client = Client::new(server.port);
+    for number in 0..5 {
+        client.get(&format!("/no/such/{number}")).await;
+    }
+    assert!(server.terminate().0.success());
+    let text = fs::read_to_string(dir.join("logs/access.log")).unwrap();
+    for number in 0..5 {
+        assert!(text.contains(&format!("/no/such/{number}")), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn an_administrators_act_is_on_the_standard_error_however_little_else_is() {
     let home = tempfile::tempdir().unwrap();
     let dir = home.path().join("data");

@@ -9,13 +9,15 @@ async fn a_scrape_shows_requests_tasks_and_queues_under_the_known_names() {
     let client = Client::new(server.port);
     let job = client.submit(&[tiny(1)], &[]).await;
     client.ended(&job).await;
-    client.get("/no/such/path").await;
+    for _ in 0..3 {
+        client.get("/no/such/path").await;
+    }
     client.delete(&format!("/jobs/{job}")).await;
     let (_, text) = client.bytes("/health/metrics").await;
     let text = String::from_utf8(text).unwrap();
     for line in [
         "http_requests_total{method=\"POST\",endpoint=\"/api/v1/upload\",status_code=\"200\"} 1",
-        "http_requests_total{method=\"GET\",endpoint=\"unmatched\",status_code=\"404\"} 1",
+        "http_requests_total{method=\"GET\",endpoint=\"unmatched\",status_code=\"404\"} 3",
         "http_requests_total{method=\"DELETE\",endpoint=\"/api/v1/jobs/{job_id}\",status_code=\"204\"} 1",
         "http_request_duration_seconds_bucket{method=\"POST\",endpoint=\"/api/v1/upload\",le=\"+Inf\"} 1",
         "celery_tasks_total{task_name=\"generate\",status=\"success\"} 1",

@@ -326,7 +326,7 @@ pub(super) async fn health(
 ) -> Result<Json<Here<LogHealth>>, Problem> {
     let statistics = told(&service).await?;
     let (mut warnings, mut recommendations) = (Vec::new(), Vec::new());
-    let issues: Vec<_> = service.logs.trouble().into_iter().collect();
+    let issues = service.logs.trouble();
     if !issues.is_empty() {
         recommendations.push("Make the log's folder writable and free some room");
     }

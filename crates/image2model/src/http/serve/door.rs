@@ -168,7 +168,7 @@ fn refusal(crowded: Crowded) -> String {
         Crowded::One(..) => "Your address has as many connections as it may; close some.",
     };
     let body = format!(
-        r#"{{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"{why}","error":true,"error_code":"HTTP_503","message":"{why}","status_code":503,"details":{{}}}}"#
+        r#"{{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"{why}","instance":"","code":"busy","error":true,"error_code":"HTTP_503","message":"{why}","status_code":503,"details":{{}}}}"#
     );
     format!(
         "HTTP/1.1 503 Service Unavailable\r\ncontent-type: application/problem+json\r\nretry-after: 5\r\n\

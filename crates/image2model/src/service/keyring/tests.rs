@@ -12,6 +12,8 @@ struct Book {
     register: Mutex<Register>,
     looks: AtomicUsize,
     is_away: AtomicBool,
+    /// It can be read and not written.
+    is_full: AtomicBool,
 }
 
 impl Book {
@@ -46,6 +48,9 @@ impl Keys for Book {
     }
 
     async fn note_used(&self, uses: &[(KeyId, Timestamp)]) -> Result<(), StoreError> {
+        if self.is_full.load(Ordering::Relaxed) {
+            return Err(StoreError::Full);
+        }
         self.with(|register| {
             for key in &mut register.keys {
                 let noted = uses.iter().find(|(id, _)| *id == key.id);
@@ -190,6 +195,24 @@ async fn a_register_that_cannot_be_read_is_gone_by_for_half_a_minute_and_never_o
     assert!(house.ring.find(&token).await.is_err());
     assert!(house.ring.is_open().await.is_err());
     assert!(house.ring.by_link(PATH, "1.a.b").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_can_be_read_alone_shuts_nobody_out() {
+    let house = house();
+    let (token, other) = (house.make(1).await, house.make(2).await);
+    house.ring.look().await.unwrap();
+    assert_eq!(house.shows(&token).await, Ok(()));
+    house.book.is_full.store(true, Ordering::Relaxed);
+    house.revoke(&other).await;
+    tokio::time::advance(STALE).await;
+    house.ring.look().await.unwrap();
+    assert_eq!(house.shows(&token).await, Ok(()));
+    assert_eq!(house.shows(&other).await, Err(Closed::Revoked));
+    assert_eq!(house.book.used(), None);
+    house.book.is_full.store(false, Ordering::Relaxed);
+    house.ring.look().await.unwrap();
+    assert!(house.book.used().is_some(), "what could not be noted is");
 }
 
 #[tokio::test]

@@ -87,7 +87,7 @@ fn accepted(answer: &Answer) -> JobId {
     answer.json()["job_id"].as_str().unwrap().parse().unwrap()
 }
 
-/// An upload of which nothing ever comes, and what is told when its body is asked for.
+/// An upload that waits to be asked for its body, of which nothing ever comes, and what is told when it is.
 fn silent(authorization: &str) -> (Request<Body>, Arc<Notify>) {
     let asked = Arc::new(Notify::new());
     let told = asked.clone();
@@ -95,7 +95,7 @@ fn silent(authorization: &str) -> (Request<Body>, Arc<Notify>) {
         told.notify_one();
         Poll::<Option<Result<Bytes, std::io::Error>>>::Pending
     });
-    let headers = [("authorization", authorization)];
+    let headers = [("authorization", authorization), ("expect", "100-continue")];
     (raw_form(Body::from_stream(never), &headers), asked)
 }
 

@@ -5,9 +5,10 @@ use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use super::{
-    Answer, Api,
+    Answer, Api, ROOM,
     admin::{ADMIN, USER, with_keys},
     assert_problem, request,
+    slow::slow_form,
 };
 
 /// Has what this thread does written to the service's log.
@@ -215,9 +216,36 @@ async fn an_export_under_an_idempotency_key_is_made_once() {
     let shown = api.export(query, "k").await.json();
     assert_eq!(shown["replica"], "another-process", "whose log it is of");
     artifacts.delete(&file).await.unwrap();
+    let again = api.export(query, "k").await.json();
+    assert_eq!(again, first, "it has died since: here is one at a time");
+}
+
+#[tokio::test]
+async fn an_export_that_another_of_a_fleet_makes_is_waited_for_a_while() {
+    let api = Api::with(
+        |config| {
+            config.keys.admin = ADMIN.to_owned();
+            config.store.url = "redis://where-the-others-are".to_owned();
+        },
+        ROOM,
+    );
+    let (query, artifacts) = (
+        "start_date=2001-02-03&end_date=2001-02-04",
+        &api.service.artifacts,
+    );
+    let first = api.export(query, "k").await.json();
+    let id = first["export_id"].as_str().unwrap().parse().unwrap();
+    let claim = ArtifactKey::claim(id);
+    let told = String::from_utf8(artifacts.get(&claim).await.unwrap().to_vec()).unwrap();
+    let others = told.replace("this-process", "another-process");
+    assert_ne!(others, told);
+    artifacts.delete(&claim).await.unwrap();
+    artifacts.put(&claim, others.into()).await.unwrap();
+    let file = ArtifactKey::export(id, "logs.json");
+    artifacts.delete(&file).await.unwrap();
     assert_problem(&api.export(query, "k").await, 409);
-    api.later(std::time::Duration::from_secs(86_400));
-    assert_eq!(api.export(query, "k").await.json(), first, "a day later");
+    api.later(std::time::Duration::from_secs(15 * 60));
+    assert_eq!(api.export(query, "k").await.json(), first);
 }
 
 #[tokio::test]
@@ -270,4 +298,22 @@ async fn what_cannot_be_asked_for_is_named_with_its_bounds() {
         &api.ask(USER, "GET", "/api/v1/logs/statistics", None).await,
         403,
     );
+}
+
+#[tokio::test]
+async fn a_request_whose_client_leaves_is_in_the_log() {
+    let api = Api::new();
+    let (request, body) = slow_form();
+    let asking = api.asking(request);
+    // Once the second has room, the first was taken.
+    body.send(b"--".to_vec()).await;
+    body.send(b"x".to_vec()).await;
+    asking.abort();
+    assert!(asking.await.unwrap_err().is_cancelled());
+    body.breaks().await;
+    api.quiet().await;
+    let folder = api.service.logs.folder().unwrap();
+    let log = std::fs::read_to_string(folder.join("access.log")).unwrap();
+    assert!(log.contains("\"endpoint\":\"/api/v1/upload\""), "{log}");
+    assert!(log.contains("\"status\":499"), "{log}");
 }

@@ -13,6 +13,7 @@ mod limits;
 mod logs;
 mod openapi;
 mod page;
+mod places;
 mod resources;
 mod slow;
 mod status;
@@ -63,7 +64,7 @@ const ROOM: Space = Space {
 };
 const FULL: Space = Space {
     total: 1000 * GB,
-    free: GB,
+    free: 2 * GB,
 };
 /// A folder of this name lies on a disk of its own, which is full.
 const CROWDED: &str = "crowded";

@@ -2,8 +2,8 @@ use axum::body::Body;
 use image2model::{capacity::disk::Space, job::ItemStatus};
 
 use super::{
-    Answer, Api, GB, MEGABYTE, Part, assert_problem, encoded, file, form_with, picture, raw_form,
-    redacted, slow::slow_form, text,
+    Answer, Api, FULL, GB, MEGABYTE, Part, assert_problem, encoded, file, form_with, picture,
+    raw_form, redacted, slow::slow_form, text,
 };
 
 #[tokio::test]
@@ -272,6 +272,23 @@ async fn an_upload_that_its_client_leaves_leaves_nothing_behind() {
 }
 
 #[tokio::test]
+async fn an_upload_is_refused_when_the_disk_gets_full_under_it() {
+    let api = Api::new();
+    let (request, body) = slow_form();
+    let asking = api.asking(request);
+    let whole = encoded(&[picture("a.png", &vec![1; 9 * MEGABYTE])]);
+    body.send(whole[..2 * MEGABYTE].to_vec()).await;
+    api.until(|| api.bytes_on_disk() > MEGABYTE as u64).await;
+    *api.space.lock().unwrap() = Some(FULL);
+    for chunk in whole[2 * MEGABYTE..].chunks(MEGABYTE) {
+        body.send(chunk.to_vec()).await;
+    }
+    body.end();
+    assert_problem(&asking.await.unwrap(), 507);
+    assert_eq!(api.files_on_disk(), 0);
+}
+
+#[tokio::test]
 async fn a_body_is_never_held_whole() {
     let api = Api::new();
     let (request, body) = slow_form();
@@ -416,17 +433,13 @@ async fn a_repeat_is_answered_though_the_disk_has_become_full() {
 
 #[tokio::test]
 async fn a_full_disk_takes_no_upload_for_a_job_that_retention_will_not_remove() {
-    let full = Space {
-        total: 1000 * GB,
-        free: GB,
-    };
     let api = Api::with(
         |config| config.results.keep = image2model::config::Keep::Hours(72),
         super::ROOM,
     );
     let job = api.job(&["a.png"]).await;
     api.service.store.jobs.cancel(job).await.unwrap();
-    *api.space.lock().unwrap() = Some(full);
+    *api.space.lock().unwrap() = Some(FULL);
     for (hours, status) in [(71, 507), (2, 200)] {
         api.later(std::time::Duration::from_secs(hours * 3600));
         let answer = api.upload(&[picture("a.png", b"x")]).await;
