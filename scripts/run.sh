@@ -11,6 +11,9 @@ if [ -n "$photo" ] && [ ! -e "$photo" ]; then
     stop "there is no picture $photo: pass PHOTO=path/to/photo.jpg, or leave it out for samples/."
 fi
 # Asked before the build, which takes minutes, rather than after it.
+if [ "$serve" != 0 ] && ! [[ $listen =~ ^.+:[0-9]+$ ]]; then
+    stop "LISTEN is $listen; it must be an address and a port, such as LISTEN=127.0.0.1:8081."
+fi
 host=${listen%:*} && host=${host#[} && host=${host%]}
 if [ "$serve" != 0 ] && (exec 3<>"/dev/tcp/$host/${listen##*:}") 2>/dev/null; then
     stop "$listen is taken: stop the other program, or choose another place by make run LISTEN=127.0.0.1:8081."

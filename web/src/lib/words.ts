@@ -46,11 +46,12 @@ export function span(seconds: number): string {
   return plural(Math.ceil(seconds / 3600), "hour");
 }
 
-/** First letter upper case, one full stop. */
+/** First letter upper case, unless it is a file's, and one full stop. */
 export function sentence(text: string): string {
   const trimmed = text.trim();
   if (!trimmed) return trimmed;
-  const started = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
+  const isFile = /^[^:]*\.\w+:/.test(trimmed);
+  const started = isFile ? trimmed : trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?…]$/.test(started) ? started : `${started}.`;
 }
 

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     job::{Owner, Timestamp},
     service::random,
-    store::{Keys, StoreError},
+    store::{Keys, StoreError, embedded},
 };
 
 /// Beside running servers or without any.
@@ -85,9 +85,25 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
     let work = async {
         let clock = Arc::new(SystemClock);
         let now = clock.now();
+        let is_embedded = config.store.url.is_empty();
+        let is_new = is_embedded && !embedded::lies_in(&config.data_dir);
+        if is_new && !matches!(command, Command::Create(_)) {
+            bail!(
+                "there is no store in {}: pass the --data-dir or the --store-url that the server has",
+                config.data_dir.display()
+            );
+        }
         let keys = app::open_beside_servers(config, clock).await?.keys;
         match command {
-            Command::Create(asked) => create(keys.as_ref(), &asked, now).await?,
+            Command::Create(asked) => {
+                create(keys.as_ref(), &asked, now).await?;
+                if is_new {
+                    let folder = config.data_dir.display();
+                    output::note(&format!(
+                        "it is the first in {folder}, which a server takes by --data-dir"
+                    ));
+                }
+            }
             Command::List { json } => list(keys.as_ref(), json, now).await?,
             Command::Revoke { id } => {
                 let id = KeyId::given(&id);

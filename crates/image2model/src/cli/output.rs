@@ -25,6 +25,11 @@ pub(super) fn error(message: &str) {
     let _ = writeln!(io::stderr(), "error: {message}");
 }
 
+/// Tells something beside the result.
+pub(super) fn note(message: &str) {
+    let _ = writeln!(io::stderr(), "note: {message}");
+}
+
 /// Writes a file to standard output.
 ///
 /// # Errors

@@ -98,7 +98,7 @@ impl Code {
             Self::Forbidden => (
                 "403",
                 "The key is unknown or revoked, lacks the right, or the request comes from another site's page.",
-                "Use another key.",
+                "Use another key; from another site's page or under another host name, name that in the server's settings.",
             ),
             Self::NotFound => (
                 "404",
@@ -222,7 +222,8 @@ pub fn errors_page() -> String {
         Every refusal is `application/problem+json` (RFC 9457): `type`, `title`, `status`, `detail` and `instance`, \
         and beside them\n`code` from this table and the members that clients of the Python service read: `error`, \
         `error_code` (`HTTP_<status>`,\n`VALIDATION_ERROR` for 422, `INTERNAL_SERVER_ERROR` for 500), `message`, \
-        `status_code` and `details`. A browser that asks\nfor a page gets one.\n\n\
+        `status_code` and `details`. A browser that asks\nfor a page gets one. What is refused before there is a request to answer (a head that is too long or no HTTP, 400 and 431) has no \
+        body.\n\n\
         | `code` | status | means | what to do |\n| --- | --- | --- | --- |\n"
         .to_owned();
     for code in Code::ALL {

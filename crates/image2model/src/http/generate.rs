@@ -136,20 +136,19 @@ pub(super) type Object = Map<String, Value>;
 /// A body as the handler takes it.
 ///
 /// # Errors
-/// 422 with what is wrong with it, 413 for one over [`LARGEST_BODY`], 408 for one that came too late.
+/// 422 with what is wrong with it, 415 for one that is said to be no JSON, 413 for one over [`LARGEST_BODY`], 408 for one that came too late.
 pub(super) fn body<T: DeserializeOwned>(
     read: Result<Json<Object>, JsonRejection>,
 ) -> Result<T, Problem> {
-    let unexpected = |why: &str| {
-        let message = format!("The body is not as expected: {why}.");
-        Problem::field("body", message, "value_error")
+    let unexpected = |field: &str, why: &str| {
+        let message = format!("{field} is not as expected: {why}.");
+        Problem::field(field, message, "value_error")
     };
     let refused = |refused: JsonRejection| match refused {
-        JsonRejection::JsonDataError(_) => unexpected("it is no object"),
-        JsonRejection::MissingJsonContentType(_) => Problem::field(
-            "body",
+        JsonRejection::JsonDataError(_) => unexpected("body", "it is no object"),
+        JsonRejection::MissingJsonContentType(_) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
             "The body must be JSON, with Content-Type: application/json.",
-            "value_error",
         ),
         JsonRejection::BytesRejection(refused)
             if refused.status() == StatusCode::PAYLOAD_TOO_LARGE =>
@@ -163,7 +162,12 @@ pub(super) fn body<T: DeserializeOwned>(
         },
     };
     let Json(object) = read.map_err(refused)?;
-    serde_json::from_value(object.into()).map_err(|error| unexpected(&error.to_string()))
+    serde_path_to_error::deserialize(Value::from(object)).map_err(|error| {
+        let path = error.path().to_string();
+        // What is missing or unknown has no path, and its reason names it.
+        let field = if path == "." { "body" } else { &path };
+        unexpected(field, &error.inner().to_string())
+    })
 }
 
 /// The answer of `GET /models/job/{job_id}`.

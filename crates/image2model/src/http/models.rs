@@ -36,7 +36,7 @@ pub(super) async fn convert(
     headers: HeaderMap,
     parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let parts = parts.map_err(|_| upload::no_form(Intake::Meshes))?;
+    let parts = parts.map_err(|_| upload::no_form(Intake::Meshes, &headers))?;
     upload::accept(service, caller, &headers, parts, Intake::Meshes).await
 }
 

@@ -1,4 +1,4 @@
-//! A new job of an old one's failed files.
+//! A new job of those files of an old one that have become no models.
 
 use crate::service::{Caller, Service};
 use axum::{
@@ -42,11 +42,11 @@ pub(super) fn docs() -> Vec<Doc> {
         Doc::post("/api/v1/jobs/{job_id}/retry", "jobs", "retry_job")
             .says(
                 "Make what has failed again",
-                "A new job of the failed files, with the same options; the old one stays as it is.",
+                "A new job of the files that failed or were cancelled, with the same options; the old one stays as it is.",
             )
             .asks(upload::idempotency())
             .answers::<WholeJob>(202, "The new job.", jobs::example())
-            .refuses(409, "The job has not ended, or nothing of it has failed.")
+            .refuses(409, "The job has not ended, or every file of it has become a model.")
             .refuses(
                 410,
                 "The job that this Idempotency-Key made has been removed.",

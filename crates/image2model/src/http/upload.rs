@@ -18,7 +18,7 @@ use crate::{
 };
 
 use super::{
-    caller::{item_id, job_id},
+    caller::{item_id, job_id, shortened},
     error::Problem,
     form::{self, Intake},
     openapi::{self, Doc, FileStatus, Id, Parameter},
@@ -39,12 +39,12 @@ pub(super) async fn create(
     headers: HeaderMap,
     parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let parts = parts.map_err(|_| no_form(Intake::Pictures))?;
+    let parts = parts.map_err(|_| no_form(Intake::Pictures, &headers))?;
     accept(service, caller, &headers, parts, Intake::Pictures).await
 }
 
-/// Why a request is refused that is no form at all.
-pub(super) fn no_form(intake: Intake) -> Problem {
+/// Why a request is refused that is no form at all: for what it says to be, or for what it lacks.
+pub(super) fn no_form(intake: Intake, headers: &HeaderMap) -> Problem {
     let part = intake.part();
     let more = match intake {
         Intake::Pictures => " for each image",
@@ -53,7 +53,15 @@ pub(super) fn no_form(intake: Intake) -> Problem {
     };
     let message =
         format!("{part} is missing: send multipart/form-data with a part named {part}{more}.");
-    Problem::field(part, message, "missing")
+    let said = headers.get(header::CONTENT_TYPE);
+    let said = said.map(|said| String::from_utf8_lossy(said.as_bytes()));
+    match said.filter(|said| !said.starts_with("multipart/form-data")) {
+        Some(said) => Problem::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            format!("The Content-Type is {:?}; {message}", shortened(&said)),
+        ),
+        None => Problem::field(part, message, "missing"),
+    }
 }
 
 /// Takes files in and answers with the job that they have become.

@@ -28,7 +28,7 @@ pub(super) async fn create(
     headers: HeaderMap,
     parts: Result<Parts, MultipartRejection>,
 ) -> Result<Response, Problem> {
-    let parts = parts.map_err(|_| upload::no_form(Intake::Archive))?;
+    let parts = parts.map_err(|_| upload::no_form(Intake::Archive, &headers))?;
     upload::accept(service, caller, &headers, parts, Intake::Archive).await
 }
 

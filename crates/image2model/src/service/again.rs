@@ -40,11 +40,11 @@ pub(super) struct Again<'a> {
 }
 
 impl Service {
-    /// Makes a new job of a job's failed items, with the same options and the client's own words; its repeat under the
+    /// Makes a new job of a job's items that failed or were cancelled, with the same options and the client's own words; its repeat under the
     /// same idempotency key finds the same job. It is in no hurry where the caller may not ask for one.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] when the job has not ended or nothing of it has failed;
+    /// [`ServiceError::NotFound`]; [`ServiceError::Conflict`] when the job has not ended or all of it was made;
     /// [`ServiceError::KeyReused`], [`ServiceError::OverQuota`], [`ServiceError::Full`].
     pub async fn retry(
         &self,
@@ -64,10 +64,11 @@ impl Service {
             let why = "the job has not ended; there is nothing to retry yet".to_owned();
             return Err(ServiceError::Conflict(why));
         }
-        let failed = |item: &&Item| item.status == ItemStatus::Failed;
-        let items: Vec<_> = old.items.iter().filter(failed).collect();
+        let unmade = |item: &&Item| item.status != ItemStatus::Completed;
+        let items: Vec<_> = old.items.iter().filter(unmade).collect();
         if items.is_empty() {
-            let why = "no file of the job has failed; there is nothing to retry".to_owned();
+            let why =
+                "every file of the job has become a model; there is nothing to retry".to_owned();
             return Err(ServiceError::Conflict(why));
         }
         let again = Again {

@@ -6,6 +6,7 @@ mod docs;
 use axum::{
     Json,
     extract::{Path, Query, State, rejection::JsonRejection},
+    http::Uri,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -84,9 +85,9 @@ pub(super) async fn disk_usage(State(service): State<Service>) -> Result<Json<Di
     }))
 }
 
-/// What `POST /admin/cleanup` is asked.
+/// What `POST /admin/cleanup` is asked. What it does not know it does not pass over: a misspelt `dry_run` would remove.
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(default)]
+#[serde(default, deny_unknown_fields)]
 pub(super) struct Cleanup {
     /// Hours since a job's end.
     hours: u32,
@@ -124,8 +125,16 @@ pub(super) struct CleanedUp {
 /// `POST /admin/cleanup`; without a body it goes by the defaults.
 pub(super) async fn cleanup(
     State(service): State<Service>,
+    uri: Uri,
     asked: Result<Option<Json<Object>>, JsonRejection>,
 ) -> Result<Json<CleanedUp>, Problem> {
+    if let Some(query) = uri.query().filter(|query| !query.is_empty()) {
+        let message = format!(
+            "The query is {:?}; what a clean-up is asked stands in a JSON body.",
+            shortened(query)
+        );
+        return Err(Problem::field("query", message, "value_error"));
+    }
     let asked: Option<Cleanup> = asked.transpose().map(body).transpose()?;
     let asked = asked.unwrap_or_default();
     if asked.hours > MOST_HOURS {
@@ -150,6 +159,7 @@ pub(super) async fn cleanup(
 
 /// What `POST /admin/cleanup-job` is asked.
 #[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct CleanupJob {
     #[schemars(with = "Id")]
     job_id: String,

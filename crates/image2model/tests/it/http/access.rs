@@ -88,7 +88,8 @@ const ROWS: &[(&str, Row)] = &[
     ("GET /api/v1/debug/job/{job_id}", admin(200)),
     ("GET /api/v1/admin/disk-usage", admin(200)),
     ("POST /api/v1/admin/cleanup", admin(200)),
-    ("POST /api/v1/admin/cleanup-job", admin(422)),
+    // Nothing is said of what the body is.
+    ("POST /api/v1/admin/cleanup-job", admin(415)),
     ("GET /api/v1/admin/list-files", admin(200)),
     ("GET /api/v1/admin/system-health", admin(200)),
     ("GET /api/v1/admin/dead-letters", admin(200)),

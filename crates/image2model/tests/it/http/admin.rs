@@ -161,6 +161,7 @@ async fn a_clean_up_tells_what_goes_before_it_goes() {
     for body in [
         json!({"hours": -1}),
         json!({"hours": 87_601}),
+        json!({"hours": 0, "dryRun": true}),
         json!([1, 2]),
         json!([]),
         json!([24, true]),
@@ -170,6 +171,10 @@ async fn a_clean_up_tells_what_goes_before_it_goes() {
             .await;
         assert_problem(&answer, 422);
     }
+    let path = "/api/v1/admin/cleanup?hours=0&dry_run=true";
+    let answer = api.ask(ADMIN, "POST", path, None).await;
+    assert_problem(&answer, 422);
+    assert_eq!(api.removals().await, 0, "nothing went");
 }
 
 #[tokio::test]

@@ -121,7 +121,7 @@ async fn what_is_not_there_or_not_right_is_named() {
         (
             json!({"file_id": file, "quality": "best"}),
             422,
-            "unknown variant `best`",
+            "quality is not as expected: unknown variant `best`",
         ),
         (json!({}), 422, "missing field `file_id`"),
     ] {
@@ -130,7 +130,7 @@ async fn what_is_not_there_or_not_right_is_named() {
         assert!(answer.text().contains(words), "{}", answer.text());
     }
     let bare = request("POST", "/api/v1/models/generate");
-    assert_problem(&api.send(bare.body("{}".into()).unwrap()).await, 422);
+    assert_problem(&api.send(bare.body("{}".into()).unwrap()).await, 415);
     assert_eq!(api.files_on_disk(), 1);
 }
 

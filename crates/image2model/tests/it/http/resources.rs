@@ -359,7 +359,16 @@ async fn a_repeated_retry_finds_its_job_when_the_old_one_is_gone() {
 }
 
 #[tokio::test]
-async fn only_what_has_failed_is_retried() {
+async fn what_was_cancelled_is_retried() {
+    let api = Api::new();
+    let old = api.job(&["a.png", "b.png"]).await;
+    api.service.store.jobs.cancel(old).await.unwrap();
+    let new = api.retry(old, None).await.json();
+    assert_eq!(new["total_files"], 2, "{new}");
+}
+
+#[tokio::test]
+async fn only_what_is_no_model_is_retried() {
     let api = Api::new();
     let running = api.job(&["a.png"]).await;
     assert_problem(&api.retry(running, None).await, 409);

@@ -247,7 +247,9 @@ async fn what_is_no_form_is_refused() {
         .header("content-type", "application/json")
         .body(Body::from("{}"))
         .unwrap();
-    assert_problem(&api.send(json).await, 422);
+    let problem = assert_problem(&api.send(json).await, 415);
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("application/json"), "{detail}");
     assert_eq!(api.files_on_disk(), 0);
 }
 

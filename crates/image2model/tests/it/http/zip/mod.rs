@@ -199,7 +199,7 @@ async fn what_the_form_shows_to_be_wrong_is_refused_whole() {
         .header("content-type", "application/json")
         .body(Body::from("{}"))
         .unwrap();
-    assert_problem(&Api::new().send(json).await, 422);
+    assert_problem(&Api::new().send(json).await, 415);
 }
 
 #[tokio::test]
