@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, anyhow, bail};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -15,7 +15,7 @@ use crate::{
     artifacts::Artifacts,
     capacity::disk::{ReadSpace, Space},
     clock::{Clock, SystemClock},
-    config::{Config, Isolation, Keep, Maker, StoreSettings},
+    config::{Config, Isolation, Keep, Maker, StoreSettings, without_password},
     http::{self, Surface, Tls},
     job::Queue,
     job::RetryPolicy,
@@ -23,7 +23,10 @@ use crate::{
     provider::{ApartProvider, ApartSettings, InstantProvider, LocalProvider, Provider},
     service::{DeadLetters, Keyring, Parts, Service},
     store::{self, Keys, Store},
-    worker::{self, Duty, Worker},
+    worker::{
+        self, Duty, Worker,
+        ownership::{self, Foreign},
+    },
 };
 
 pub use crate::worker::End;
@@ -127,7 +130,17 @@ impl App {
             None
         };
         refuse_files_of_another_store(&config)?;
+        let own = config.data_dir.join("artifacts");
+        let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
+        let is_new = config.store.url.is_empty() && !store::embedded::lies_in(&config.data_dir);
+        if is_new && ownership::are_anybodys(&artifacts).await? {
+            // Before a store is made there, which would be in the way of those whose files they are.
+            return Err(not_its_files(&config, &Foreign::Files));
+        }
         let store = open_store(&config, clock.clone()).await?;
+        ownership::claim(&*store.keys, &artifacts)
+            .await
+            .map_err(|foreign| not_its_files(&config, &foreign))?;
         let stays_closed = is_exposed && !config.http.insecure_open;
         if is_exposed {
             refuse_to_be_open(&config, store.keys.clone(), clock.clone()).await?;
@@ -136,8 +149,6 @@ impl App {
         let folder = config.data_dir.join("logs");
         logs.open(&folder)
             .with_context(|| format!("cannot write logs to {}", folder.display()))?;
-        let own = config.data_dir.join("artifacts");
-        let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
         let config = with_room_in_sight(config, &artifacts);
         let space: ReadSpace = Arc::new(Space::of);
         let worker = Worker {
@@ -321,13 +332,39 @@ fn share_of_a_child(role: Role, config: &Config) -> u64 {
     shares.filter(|share| *share > 0).min().unwrap_or(0)
 }
 
+/// Why this store and these files are not started together, and what to do.
+fn not_its_files(config: &Config, foreign: &Foreign) -> anyhow::Error {
+    let store = match config.store.url.as_str() {
+        "" => format!("the store in {}", config.data_dir.display()),
+        url => format!("the store at {}", without_password(url)),
+    };
+    let place = match config.artifacts.url.as_str() {
+        "" => config.data_dir.join("artifacts").display().to_string(),
+        url => url.to_owned(),
+    };
+    match foreign {
+        Foreign::Files => anyhow!(
+            "the files in {place} are another store's, not those of {store}, which would delete them: start with the \
+             --store-url, --data-dir and --artifacts-url of the processes that have them; if that store is gone for \
+             good, remove {place}/store-name"
+        ),
+        Foreign::Place(name) => anyhow!(
+            "the files of {store} are not in {place}: start with the --data-dir and --artifacts-url of its other \
+             processes; if the files were brought there without it, write {name} into {place}/store-name"
+        ),
+        other => {
+            anyhow!("it is not known whether the files in {place} are those of {store}: {other}")
+        }
+    }
+}
+
 /// To the collection of orphans, the files of jobs that this store does not know would be nobody's.
 fn refuse_files_of_another_store(config: &Config) -> anyhow::Result<()> {
     let elsewhere = !config.store.url.is_empty() && config.artifacts.url.is_empty();
     if elsewhere && store::embedded::is_home(&config.data_dir) {
         bail!(
             "the data directory {} keeps jobs of its own, which a server over Redis does not know: pass another \
-             --data-dir, or take them over with `image2model store copy`",
+             --data-dir, take them over with `image2model store copy`, or move its store.sqlite3* away if nothing in it is needed",
             config.data_dir.display()
         );
     }
@@ -419,7 +456,11 @@ fn with_room_in_sight(config: Arc<Config>, artifacts: &Artifacts) -> Arc<Config>
     if goes_by_disk || results == config.results {
         return config;
     }
-    tracing::info!(keep = %results.keep, "results.keep is auto, and no disk tells how long: hours it is");
+    tracing::warn!(
+        keep = %results.keep,
+        "results.keep is auto, and over a Redis or a bucket no disk tells how long: results go so many hours after their \
+         job's end"
+    );
     Arc::new(Config {
         results,
         ..Config::clone(&config)

@@ -83,6 +83,12 @@ impl ArtifactKey {
         Self::export(id, CLAIM)
     }
 
+    /// What says which store the files are of.
+    #[must_use]
+    pub fn store_name() -> Self {
+        Self("store-name".to_owned())
+    }
+
     /// How long a file of an export stays; `None` of any other.
     #[must_use]
     pub fn export_kept(&self) -> Option<Duration> {

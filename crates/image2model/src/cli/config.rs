@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::config::Loaded;
+use crate::config::{Loaded, without_password};
 
 /// One line per value, `key = value  # origin`; or one JSON object by dotted key.
 #[must_use]
@@ -47,18 +47,6 @@ fn shown(key: &str, value: &Value) -> Value {
 
 fn is_secret(key: &str) -> bool {
     key.ends_with("password") || key.starts_with("keys.")
-}
-
-/// An address as it may be shown.
-pub(super) fn without_password(url: &str) -> String {
-    let parts = url.split_once("://").and_then(|(scheme, rest)| {
-        let (user, place) = rest.rsplit_once('@')?;
-        Some((scheme, user.split(':').next()?, place))
-    });
-    match parts {
-        Some((scheme, user, place)) => format!("{scheme}://{user}:***@{place}"),
-        None => url.to_owned(),
-    }
 }
 
 #[cfg(test)]

@@ -122,7 +122,9 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
             Command::RotateLinks => {
                 let secret = Secret::from_bytes(&random()?);
                 audit::act("keys rotate-links", keys.add_secret(secret, now)).await?;
-                output::text("links are signed with a new secret; those that are out stay good\n");
+                output::text(
+                    "links are signed with a new secret; those of the one before stay good, older ones end within 10 s\n",
+                );
             }
         }
         Ok(ExitCode::SUCCESS)

@@ -9,11 +9,11 @@ use std::{
 use anyhow::{Context as _, bail};
 use clap::{builder::NonEmptyStringValueParser, value_parser};
 
-use super::{config::without_password, output};
+use super::output;
 use crate::{
     app,
     clock::SystemClock,
-    config::Config,
+    config::{Config, without_password},
     store::{
         Store,
         copying::{Copied, CopyError, Stand, copy},
@@ -97,6 +97,7 @@ async fn copy_all(
     let copied = match outcome {
         Ok(copied) => copied,
         Err(refusal @ (CopyError::SameStore | CopyError::AtWork { .. })) => bail!(refusal),
+        Err(CopyError::Empty) => bail!("--from: {}: {}", from.shown(), CopyError::Empty),
         Err(broken) => {
             output::error(&format!("{broken}{}", way_on(&broken, to)));
             return Ok(ExitCode::FAILURE);
@@ -185,11 +186,23 @@ fn summary(copied: &Copied, from: &Place, to: &Place) -> String {
     } = copied;
     format!(
         "{jobs} jobs with {tasks} tasks copied, {present} jobs were there already\n\
-         from {}: {source}\nto {}: {target}\n{}\n",
+         from {}: {source}\nto {}: {target}\n{}\n{}",
         from.shown(),
         to.shown(),
         about_files(from, to),
+        about_time(to),
     )
+}
+
+/// How long what was copied stays, which a store may change.
+fn about_time(to: &Place) -> &'static str {
+    match to {
+        Place::Folder(_) => "",
+        Place::Address(_) => {
+            "over a Redis, results are kept for 24 hours after their job has ended unless results.keep says otherwise: set it \
+             before the first start if older ones are to stay\n"
+        }
+    }
 }
 
 /// Where uploads and models lie, and how the server over the copy finds them.

@@ -303,6 +303,18 @@ impl Pools {
     }
 }
 
+/// An address as it may be shown.
+pub(crate) fn without_password(url: &str) -> String {
+    let parts = url.split_once("://").and_then(|(scheme, rest)| {
+        let (user, place) = rest.rsplit_once('@')?;
+        Some((scheme, user.split(':').next()?, place))
+    });
+    match parts {
+        Some((scheme, user, place)) => format!("{scheme}://{user}:***@{place}"),
+        None => url.to_owned(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -216,7 +216,8 @@ pub struct Shared {
     started: Timestamp,
     fair: FairUse,
     exporting: Exporting,
-    failing_since: Arc<Mutex<Option<Timestamp>>>,
+    /// Of store and disk: since when, and when they were looked at last.
+    failing: Mutex<Option<(Timestamp, Timestamp)>>,
     asked: Asked,
 }
 
@@ -251,7 +252,7 @@ impl Service {
             space: parts.space,
             host: Host::default(),
             exporting: Exporting::default(),
-            failing_since: Arc::default(),
+            failing: Mutex::default(),
             asked: Asked::default(),
             feed,
             keyring,

@@ -24,6 +24,8 @@ const DISK_DEGRADED: f64 = 85.0;
 const DISK_UNHEALTHY: f64 = 95.0;
 /// Time that store or disk may be gone before this process asks to be left out.
 const TOLERATED_MS: i64 = 15_000;
+/// Longest wait for the store, so that who asks for health has an answer within the second that probes give it.
+const PATIENCE: Duration = Duration::from_millis(900);
 
 /// From best to worst.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -94,9 +96,12 @@ impl Service {
     /// Asks every component; the store once a second at most, since anybody may ask.
     pub async fn standing(&self) -> Standing {
         let at = self.now();
-        let mut store = self.store_component().await;
-        let promise = self.promise(&mut store).await;
-        let (workers, leader, presence) = self.workers_component().await;
+        let (mut store, condition, (workers, leader, presence)) = tokio::join!(
+            self.store_component(),
+            self.condition(),
+            self.workers_component()
+        );
+        let promise = condition.map(|condition| promise(condition, &mut store));
         let (disk, disk_component) = self.disk_component();
         Standing {
             at,
@@ -112,13 +117,14 @@ impl Service {
 
     /// Whether requests should come here: the components that they need, and whether those have been gone too long.
     pub async fn readiness(&self) -> (Vec<Component>, bool) {
-        let (_, _, workers) = self.workers_component().await;
+        let ((_, _, workers), store) =
+            tokio::join!(self.workers_component(), self.store_component());
         let (space, mut disk) = self.disk_component();
         // A full one still serves what is there.
         if space.is_some() {
             disk.health = Health::Healthy;
         }
-        let needed = [self.store_component().await, disk];
+        let needed = [store, disk];
         let failing = needed.iter().any(|c| c.health == Health::Unhealthy);
         let gone = self.failing_for(failing) >= TOLERATED_MS;
         let mut components = Vec::from(needed);
@@ -131,7 +137,7 @@ impl Service {
     pub async fn scrape(&self) -> String {
         let (workers, ..) = self.workers_component().await;
         let state = State {
-            depths: self.depths().await,
+            depths: in_time(self.depths()).await.unwrap_or_default(),
             workers,
             disk: self.watched_disk().and_then(Result::ok),
             load: self.host.load(),
@@ -156,21 +162,19 @@ impl Service {
         }
     }
 
-    /// What the store promises to keep, where it tells; what is to be mended there degrades its component.
-    async fn promise(&self, store: &mut Component) -> Option<String> {
+    /// What the store says of itself, where it does.
+    async fn condition(&self) -> Option<Condition> {
+        // A server that hangs is what it is to tell of, so it has all its time.
         let read = async { self.store.jobs.condition().await.ok() };
-        let condition = self.asked.condition.or(read).await?;
-        if store.health == Health::Healthy && !condition.complaints.is_empty() {
-            store.health = Health::Degraded;
-            store.note = Some(condition.complaints.join("; "));
-        }
-        Some(condition.promise)
+        self.asked.condition.or(read).await
     }
 
     async fn store_component(&self) -> Component {
         let read = async {
             let asked = Instant::now();
-            let answer = self.store.jobs.ping().await;
+            let answer = in_time(self.store.jobs.ping())
+                .await
+                .and_then(|answer| answer);
             component("redis", asked, answer.as_ref().copied())
         };
         self.asked.store.or(read).await
@@ -185,7 +189,8 @@ impl Service {
     async fn presence(&self) -> Presence {
         let asked = Instant::now();
         let presence = &self.store.presence;
-        match tokio::try_join!(presence.workers(), presence.leader(SCHEDULER)) {
+        let read = async { tokio::try_join!(presence.workers(), presence.leader(SCHEDULER)) };
+        match in_time(read).await.and_then(|read| read) {
             Ok((workers, leader)) => {
                 let mut celery = component::<StoreError>("celery", asked, Ok(()));
                 celery.note = missing(&workers, leader.as_ref());
@@ -239,19 +244,38 @@ impl Service {
         self.artifacts.folder().or_else(own)
     }
 
-    /// Milliseconds since the first of the readings that all failed.
+    /// Milliseconds since the first of the readings that all failed. Those before a long silence say nothing: nobody
+    /// knows what was in between.
     fn failing_for(&self, failing: bool) -> i64 {
         let now = self.now();
-        let mut since = self
-            .failing_since
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let known = self.failing.lock();
+        let mut known = known.unwrap_or_else(PoisonError::into_inner);
         if !failing {
-            *since = None;
+            *known = None;
             return 0;
         }
-        now.since(*since.get_or_insert(now))
+        let since = match *known {
+            Some((since, last)) if now.since(last) <= TOLERATED_MS => since,
+            _ => now,
+        };
+        *known = Some((since, now));
+        now.since(since)
     }
+}
+
+/// What the store answers within [`PATIENCE`].
+async fn in_time<T>(asked: impl Future<Output = T>) -> Result<T, StoreError> {
+    let late = |_| StoreError::Unavailable("it takes too long to answer".to_owned());
+    tokio::time::timeout(PATIENCE, asked).await.map_err(late)
+}
+
+/// What the store promises to keep; what is to be mended there degrades its component.
+fn promise(condition: Condition, store: &mut Component) -> String {
+    if store.health == Health::Healthy && !condition.complaints.is_empty() {
+        store.health = Health::Degraded;
+        store.note = Some(condition.complaints.join("; "));
+    }
+    condition.promise
 }
 
 fn component<E: fmt::Display>(

@@ -1,4 +1,4 @@
-//! Keys, what links are signed with, and rates: small aggregates of their own, beside the jobs.
+//! Keys, what links are signed with, the store's name, and rates: small aggregates of their own, beside the jobs.
 
 use async_trait::async_trait;
 
@@ -46,6 +46,12 @@ pub trait Keys: Send + Sync {
 
     /// Signs links with this from now on. The one before it stays valid, older ones do not.
     async fn add_secret(&self, secret: Secret, at: Timestamp) -> Result<(), StoreError>;
+
+    /// Which store this is; its copies have the same name. `None` of one that has none yet.
+    async fn store_name(&self) -> Result<Option<String>, StoreError>;
+
+    /// Names a store that has no name, or, with `anew`, any.
+    async fn name_store(&self, name: &str, anew: bool) -> Result<(), StoreError>;
 }
 
 #[async_trait]

@@ -3,7 +3,10 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use uuid::Uuid;
 
-use super::{super::maintenance, House};
+use super::{
+    super::{maintenance, ownership},
+    House,
+};
 use crate::{
     artifacts::{ArtifactKey, EXPORTS_KEPT},
     clock::{Clock, SystemClock},
@@ -52,6 +55,24 @@ async fn a_deleted_job_goes_with_its_files_as_soon_as_it_has_ended() {
     assert!(!house.worker.artifacts.exists(&upload).await.unwrap());
     house.ended(kept).await;
     drop(worker);
+}
+
+#[tokio::test]
+async fn a_store_that_has_lost_what_it_knew_has_no_file_collected() {
+    let mut house = House::new(|_| {});
+    let keys = house.store().keys.clone();
+    let files = house.worker.artifacts.clone();
+    ownership::claim(&*keys, &files).await.unwrap();
+    let stray = ArtifactKey::upload(JobId::random(), "nonce", 1);
+    files.put(&stray, Bytes::from_static(b"x")).await.unwrap();
+    house.worker.clock = Arc::new(Later(Duration::from_secs(1_000_000)));
+    let name = keys.store_name().await.unwrap().unwrap();
+    keys.name_store("another", true).await.unwrap();
+    assert_eq!(maintenance::collect_once(&house.worker).await, 0);
+    assert!(files.exists(&stray).await.unwrap());
+    keys.name_store(&name, true).await.unwrap();
+    assert_eq!(maintenance::collect_once(&house.worker).await, 1);
+    assert!(!files.exists(&stray).await.unwrap());
 }
 
 #[tokio::test]

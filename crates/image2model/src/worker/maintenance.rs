@@ -12,7 +12,7 @@ use crate::{
     store::StoreError,
 };
 
-use super::{Worker, backoff::jittered};
+use super::{Worker, backoff::jittered, ownership};
 
 /// Time between two looks at the room on the disk and at the age of results.
 const RETAIN_EVERY: Duration = Duration::from_secs(10);
@@ -95,6 +95,9 @@ pub(super) async fn retain_once(worker: &Worker) -> Result<usize, StoreError> {
 
 /// One collection; returns how many files and folders were deleted. What fails is left for the next one.
 pub(super) async fn collect_once(worker: &Worker) -> usize {
+    if !ownership::stands(worker).await {
+        return 0;
+    }
     let grace = Duration::from_secs(worker.config.artifacts.grace);
     let now = worker.clock.now();
     let mut deleted = 0;

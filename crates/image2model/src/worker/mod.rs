@@ -14,6 +14,7 @@ mod hand_in;
 mod lead;
 mod maintenance;
 mod naming;
+pub mod ownership;
 mod pool;
 mod presence;
 mod progress;

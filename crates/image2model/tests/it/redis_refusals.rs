@@ -201,7 +201,7 @@ fn a_store_of_another_kind_is_left_alone() {
     assert!(served.terminate().0.success());
     refused_with(
         &[("STORE__URL", &url), ("STORE__SHARDS", "4")],
-        "has a store of 16 shards, which cannot be used with 4",
+        "has a store of 16 shards, which cannot be used with 4 (store.shards)",
     );
     redis.ask::<()>(&["HSET", "i2m:{03}:meta", "format", "7"]);
     let said = refused(&[("STORE__URL", &url)]);

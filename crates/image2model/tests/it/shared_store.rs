@@ -2,7 +2,7 @@
 
 use std::{net::TcpListener, time::Duration};
 
-use crate::support::{Client, Event, RealServer, Server, command, jpeg, refusal, tiny};
+use crate::support::{Client, Event, RealServer, Server, command, jpeg, refusal, role, tiny};
 
 const FEW_FACES: &[(&str, &str)] = &[("face_limit", "100")];
 
@@ -84,4 +84,54 @@ fn a_redis_that_is_not_there_is_named() {
     assert_eq!(code, Some(2), "{said}");
     let told = format!("cannot use the Redis at 127.0.0.1:{port}: ");
     assert!(said.contains(&told) && !said.contains("secret"), "{said}");
+}
+
+#[tokio::test]
+async fn a_process_with_the_files_of_another_store_or_without_its_own_does_not_start() {
+    let (redis, other) = (RealServer::start(&[]), RealServer::start(&[]));
+    let home = tempfile::tempdir().unwrap();
+    let [dir, elsewhere] = ["data", "elsewhere"].map(|name| home.path().join(name));
+    let (url, another) = (redis.url(), other.url());
+    let server = Server::start(&dir, &[("STORE__URL", &url)]);
+    let client = Client::new(server.port);
+    let job = client.submit(&[tiny(1)], &[("face_limit", "100")]).await;
+    assert_eq!(client.ended(&job).await["status"], "completed");
+
+    for (words, dir, settings, why) in [
+        (
+            &["scheduler"][..],
+            &dir,
+            &[("STORE__URL", another.as_str())][..],
+            "another store's",
+        ),
+        (
+            &["serve", "--listen=127.0.0.1:0"],
+            &dir,
+            &[],
+            "another store's",
+        ),
+        (
+            &["worker"],
+            &elsewhere,
+            &[("STORE__URL", url.as_str())],
+            "other processes",
+        ),
+    ] {
+        let (code, said) = refusal(role(words, dir, settings));
+        assert_eq!(code, Some(2), "{said}");
+        let refused = said.lines().last().unwrap_or_default();
+        assert!(
+            refused.starts_with("error: ") && refused.contains(why),
+            "{said}"
+        );
+    }
+    assert!(
+        !dir.join("store.sqlite3").exists(),
+        "nothing is in the way of the rest"
+    );
+    assert!(server.terminate().0.success());
+    let server = Server::start(&dir, &[("STORE__URL", &url)]);
+    let client = Client::new(server.port);
+    assert_eq!(client.ended(&job).await["status"], "completed");
+    assert!(server.terminate().0.success());
 }

@@ -74,7 +74,7 @@ fn copied(from: impl AsRef<OsStr>, to: impl AsRef<OsStr>, below: &Path) -> (Stri
     assert_eq!(code, Some(0), "{said}{complained}");
     assert_eq!(complained, "");
     let lines: Vec<_> = said.lines().collect();
-    let [first, from, to, _files] = lines.as_slice() else {
+    let [first, from, to, _files, ..] = lines.as_slice() else {
         panic!("{said}");
     };
     let sums = [from, to].map(|line| line.split_once(": ").unwrap().1);

@@ -219,5 +219,10 @@ fn place(listener: Option<&TcpListener>, is_secured: bool) -> anyhow::Result<Str
         .local_addr()
         .context("the listener has no address")?;
     let scheme = if is_secured { "https" } else { "http" };
-    Ok(format!(": {scheme}://{}", listening::reachable(address)))
+    let others = match address.ip().is_unspecified() {
+        true => ", and at every other address of this machine",
+        false => "",
+    };
+    let reachable = listening::reachable(address);
+    Ok(format!(": {scheme}://{reachable}{others}"))
 }

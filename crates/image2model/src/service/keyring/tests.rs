@@ -65,6 +65,14 @@ impl Keys for Book {
             register.secrets.truncate(2);
         })
     }
+
+    async fn store_name(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
+    async fn name_store(&self, _: &str, _: bool) -> Result<(), StoreError> {
+        Ok(())
+    }
 }
 
 #[derive(Default)]

@@ -91,6 +91,19 @@ pub(crate) async fn the_newest_two_secrets_are_valid(it: Fixture) {
     assert_eq!(it.secrets().await, [made(4), made(3)]);
 }
 
+pub(crate) async fn a_store_has_its_first_name_until_it_is_named_anew(it: Fixture) {
+    let keys = it.keys();
+    assert_eq!(keys.store_name().await.unwrap(), None);
+    for (name, anew, is_then) in [
+        ("first", false, "first"),
+        ("second", false, "first"),
+        ("third", true, "third"),
+    ] {
+        keys.name_store(name, anew).await.unwrap();
+        assert_eq!(keys.store_name().await.unwrap().as_deref(), Some(is_then));
+    }
+}
+
 pub(crate) async fn a_restart_forgets_no_key(mut it: Fixture) {
     it.keys().add_key(key(1)).await.unwrap();
     it.keys()

@@ -62,7 +62,8 @@ macro_rules! every_case {
         leading: one_leads_while_it_renews, a_lapsed_lead_is_another_s,
             who_resigns_is_followed_at_once, each_role_has_its_own_leader;
         keys: a_key_is_kept_as_it_was_made, a_revoked_key_stays_known, an_unknown_key_is_not_revoked,
-            the_last_use_is_noted, the_newest_two_secrets_are_valid, a_restart_forgets_no_key;
+            the_last_use_is_noted, the_newest_two_secrets_are_valid,
+            a_store_has_its_first_name_until_it_is_named_anew, a_restart_forgets_no_key;
         admitting: a_full_window_lets_one_through_at_a_time, all_windows_or_none, names_are_counted_apart,
             many_at_once_are_counted_exactly, several_go_through_together_or_not_at_all;
         ending: the_last_item_ends_the_job, a_result_handed_in_twice_counts_once,

@@ -1,4 +1,5 @@
-//! Keys, so that whoever could see a job in one store can in the other.
+//! Keys, so that whoever could see a job in one store can in the other, and the store's name, so that the files are its
+//! own, too.
 
 use super::{CopyError, Side, on};
 use crate::{
@@ -7,7 +8,7 @@ use crate::{
     store::{Keys, StoreError},
 };
 
-/// Puts the source's keys and secrets into the target, whose own stay.
+/// Puts the source's keys and secrets into the target, whose own stay, and its name.
 ///
 /// # Errors
 /// A store cannot be used.
@@ -24,7 +25,10 @@ pub(super) async fn copy(from: &dyn Keys, to: &dyn Keys) -> Result<(), CopyError
             on(Side::Target, added)?;
         }
     }
-    Ok(())
+    match on(Side::Source, from.store_name().await)? {
+        Some(name) => on(Side::Target, to.name_store(&name, true).await),
+        None => Ok(()),
+    }
 }
 
 async fn put(to: &dyn Keys, key: &Key) -> Result<(), StoreError> {

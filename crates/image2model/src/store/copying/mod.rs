@@ -46,6 +46,8 @@ impl fmt::Display for Side {
 pub enum CopyError {
     #[error("both names lead to the same store")]
     SameStore,
+    #[error("there are no jobs and no keys in it: is it the right one?")]
+    Empty,
     #[error("the {side} is at work: {} reported within the last 30 s; end every server of it first", .workers.join(", "))]
     AtWork { side: Side, workers: Vec<String> },
     /// A worker began a task meanwhile.
@@ -158,6 +160,13 @@ pub async fn copy(
     let (source, target) = (from.records.as_ref(), to.records.as_ref());
     on(Side::Source, source.take_back_leases().await)?;
     let ids = on(Side::Source, source.ids().await)?;
+    if ids.is_empty()
+        && on(Side::Source, from.keys.register().await)?
+            .keys
+            .is_empty()
+    {
+        return Err(CopyError::Empty);
+    }
     refuse_others(target, &ids).await?;
     // Before any job: a copy that breaks off must not be a store with jobs and without keys, open to everybody.
     keys::copy(from.keys.as_ref(), to.keys.as_ref()).await?;

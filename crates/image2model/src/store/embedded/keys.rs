@@ -117,6 +117,27 @@ impl Keys for KeyFile {
         })
         .await
     }
+
+    async fn store_name(&self) -> Result<Option<String>, StoreError> {
+        self.run(|tx| {
+            let read = "SELECT name FROM name";
+            Ok(tx.query_row(read, [], |row| row.get(0)).optional()?)
+        })
+        .await
+    }
+
+    async fn name_store(&self, name: &str, anew: bool) -> Result<(), StoreError> {
+        let name = name.to_owned();
+        self.run(move |tx| {
+            if anew {
+                tx.execute("DELETE FROM name", [])?;
+            }
+            let insert = "INSERT INTO name SELECT ? WHERE NOT EXISTS (SELECT 1 FROM name)";
+            tx.execute(insert, [name])?;
+            Ok(())
+        })
+        .await
+    }
 }
 
 fn keys(connection: &Connection) -> Result<Vec<Key>, StoreError> {

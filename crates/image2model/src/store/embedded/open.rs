@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Version of the tables and records; kept in SQLite's `user_version`.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
 pub(super) const FILE: &str = "store.sqlite3";
 /// Beside it while its jobs are in another store, too.
 const MOVED: &str = "store.moved";
@@ -34,6 +34,8 @@ const LOCK: &str = "store.lock";
 const KEYS: &str = include_str!("keys.sql");
 /// What version 3 brought.
 const FAIR_USE: &str = include_str!("fair_use.sql");
+/// What version 4 brought.
+const NAME: &str = include_str!("name.sql");
 /// Half a second in all.
 const TRIES: u32 = 20;
 const BETWEEN_TRIES: Duration = Duration::from_millis(25);
@@ -204,9 +206,13 @@ pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
 fn migrate(connection: &mut Connection, data_dir: &Path) -> Result<(), OpenError> {
     let made = match version(connection, data_dir)? {
         FORMAT => Ok(()),
-        0 => make_tables(connection, &[include_str!("schema.sql"), KEYS, FAIR_USE]),
-        1 => make_tables(connection, &[KEYS, FAIR_USE]),
-        2 => make_tables(connection, &[FAIR_USE]),
+        0 => make_tables(
+            connection,
+            &[include_str!("schema.sql"), KEYS, FAIR_USE, NAME],
+        ),
+        1 => make_tables(connection, &[KEYS, FAIR_USE, NAME]),
+        2 => make_tables(connection, &[FAIR_USE, NAME]),
+        3 => make_tables(connection, &[NAME]),
         newer => return Err(of_another_version(data_dir, newer)),
     };
     made.map_err(|error| unusable(data_dir, error))

@@ -155,7 +155,7 @@ async fn a_newer_format_is_refused_and_left_alone() {
     drop(connection);
     let refused = refusal(dir.path());
     assert!(refused.contains("format version 7"), "{refused}");
-    assert!(refused.contains("versions up to 3"), "{refused}");
+    assert!(refused.contains("versions up to 4"), "{refused}");
     let connection = Connection::open(&file).unwrap();
     let version: i64 = connection
         .pragma_query_value(None, "user_version", |row| row.get(0))
@@ -163,9 +163,9 @@ async fn a_newer_format_is_refused_and_left_alone() {
     assert_eq!(version, 7);
 }
 
-/// What version 3 brought, undone.
-const BEFORE_FAIR_USE: &str =
-    "DROP TRIGGER job_comes; DROP TRIGGER job_changes; DROP TRIGGER job_goes;
+/// What versions 3 and 4 brought, undone.
+const BEFORE_FAIR_USE: &str = "DROP TABLE name;
+    DROP TRIGGER job_comes; DROP TRIGGER job_changes; DROP TRIGGER job_goes;
     DROP TABLE holdings; DROP TABLE remembered;
     ALTER TABLE jobs DROP COLUMN images; ALTER TABLE jobs DROP COLUMN bytes;
     PRAGMA user_version = 2;";

@@ -22,6 +22,7 @@ const MADE: &str = "keys";
 const REVOKED: &str = "keys-revoked";
 const USED: &str = "keys-used";
 const SECRETS: &str = "secrets";
+const NAME: &str = "store-name";
 
 #[async_trait]
 impl Keys for Redis {
@@ -105,6 +106,24 @@ impl Keys for Redis {
         add.key(shard.key(SECRETS));
         add.arg(secret.reveal()).arg(at.0).arg(VALID_SECRETS);
         self.nodes.ask(shard, add.cmd()).await
+    }
+
+    async fn store_name(&self) -> Result<Option<String>, StoreError> {
+        let shard = self.shards.first();
+        let read = cmd("GET").arg(shard.key(NAME)).take();
+        self.nodes.ask(shard, read).await
+    }
+
+    async fn name_store(&self, name: &str, anew: bool) -> Result<(), StoreError> {
+        let shard = self.shards.first();
+        let mut set = cmd("SET");
+        set.arg(shard.key(NAME)).arg(name);
+        if !anew {
+            set.arg("NX");
+        }
+        // Nothing where there is one already.
+        let _: Option<String> = self.nodes.ask(shard, set).await?;
+        Ok(())
     }
 }
 

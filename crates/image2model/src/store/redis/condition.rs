@@ -47,6 +47,7 @@ impl Redis {
         complaints.extend(said.iter().filter_map(Said::evicts));
         let mut promise: Vec<_> = said.iter().map(Said::promise).collect();
         if let Some(acks) = self.nodes.acks() {
+            complaints.extend(said.iter().filter_map(|said| said.lacks(acks.replicas)));
             promise.push(format!(
                 "what a client or worker is told of has been confirmed by replicas ({})",
                 acks.replicas
@@ -101,6 +102,17 @@ impl Said {
             self.place,
             self.get("connected_slaves")
         )
+    }
+
+    /// What must be confirmed by more replicas than there are is refused.
+    fn lacks(&self, replicas: usize) -> Option<String> {
+        let found: usize = self.get("connected_slaves").parse().ok()?;
+        (found < replicas).then(|| {
+            format!(
+                "the Redis at {} has {found} replicas, fewer than store.replica_acks ({replicas}), so it takes no jobs",
+                self.place
+            )
+        })
     }
 
     /// Jobs that it drops are lost.

@@ -141,7 +141,7 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
         }
         if found != u64::from(shards.0) {
             return refuse(format!(
-                "has a store of {found} shards, which cannot be used with {}",
+                "has a store of {found} shards, which cannot be used with {} (store.shards)",
                 shards.0
             ));
         }

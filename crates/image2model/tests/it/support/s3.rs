@@ -37,7 +37,8 @@ impl S3Server {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The objects in the bucket, and the parts of uploads that are not finished, by their paths.
+    /// The objects in the bucket, but for the one that says whose they are, and the parts of uploads that are not
+    /// finished, by their paths.
     pub(crate) fn kept(&self) -> Vec<PathBuf> {
         let mut kept = Vec::new();
         let mut folders = vec![self.dir.path().to_path_buf()];
@@ -47,7 +48,9 @@ impl S3Server {
                 let name = path.file_name().unwrap().to_string_lossy().into_owned();
                 if path.is_dir() {
                     folders.push(path);
-                } else if folder != self.dir.path() || name.starts_with(".upload") {
+                } else if name != "store-name"
+                    && (folder != self.dir.path() || name.starts_with(".upload"))
+                {
                     kept.push(path);
                 }
             }

@@ -296,7 +296,7 @@ async fn another_number_of_shards_is_refused() {
     opened(&server, 16).await;
     opened(&server, 16).await;
     let refused = refusal(settings(&server, 4)).await;
-    let expected = "has a store of 16 shards, which cannot be used with 4";
+    let expected = "has a store of 16 shards, which cannot be used with 4 (store.shards)";
     assert!(refused.ends_with(expected), "{refused}");
     ask::<()>(&server, &["HSET", "i2m:{03}:meta", "format", "7"]);
     let refused = refusal(settings(&server, 16)).await;
