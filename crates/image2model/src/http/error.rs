@@ -6,7 +6,7 @@ use std::panic::AssertUnwindSafe;
 use axum::{
     Json,
     extract::Request,
-    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri, header},
+    http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use futures::FutureExt as _;
@@ -283,18 +283,15 @@ impl IntoResponse for Problem {
 pub(super) struct Asked {
     uri: Uri,
     method: Method,
-    accepted: HeaderMap,
+    as_page: bool,
 }
 
 impl Asked {
     pub(super) fn of(request: &Request) -> Self {
-        let accepted = request.headers().get_all(header::ACCEPT).iter();
         Self {
             uri: request.uri().clone(),
             method: request.method().clone(),
-            accepted: accepted
-                .map(|kind| (header::ACCEPT, kind.clone()))
-                .collect(),
+            as_page: render::prefers_page(request.headers()),
         }
     }
 
@@ -312,7 +309,7 @@ impl Asked {
             .extensions_mut()
             .remove()
             .unwrap_or_else(|| Problem::of_bare(status, self.method.as_str(), path));
-        let mut written = problem.write(path, render::prefers_page(&self.accepted));
+        let mut written = problem.write(path, self.as_page);
         for (name, value) in response.headers() {
             if !written.headers().contains_key(name) && name != header::CONTENT_LENGTH {
                 written.headers_mut().insert(name, value.clone());
