@@ -4,8 +4,8 @@
 //! besides. A file that is full or of another day is put aside under the time of that, and what is put aside goes by
 //! number and age. It knows files and lines; nothing of HTTP, jobs or the store.
 //!
-//! Requests come by [`Logs::request`], all else by [`Logs::layer`], which writes from the start of the process and keeps what comes before [`Logs::open`], which is called once
-//! the data directory is this process's own.
+//! Requests come by [`Logs::request`], all else by [`Logs::layer`]. What comes before [`Logs::open`], which is called
+//! once the data directory is this process's own, is kept until then.
 
 mod analysis;
 mod files;
@@ -82,10 +82,9 @@ impl LogType {
         }
     }
 
-    /// Where an event of that target belongs.
+    /// Where an event of that target belongs; requests come by [`Logs::request`].
     fn of_target(target: &str) -> Self {
         match target {
-            "access" => Self::Access,
             "audit" => Self::Audit,
             _ => Self::Application,
         }
@@ -184,7 +183,7 @@ impl Logs {
         Ok(())
     }
 
-    /// Has lines of requests written a few at a time, which costs a busy server a tenth of one by one; never returns.
+    /// Has lines of requests written many at a time, which spares a busy server a system call for each; never returns.
     /// Once it is dropped, each is written when it comes.
     pub async fn gather(&self) {
         let _gathering = Gathering::begin(self);

@@ -135,9 +135,10 @@ impl Service {
     /// Reads what the metrics show as state, of the store once a second at most, since anybody may ask; and renders all
     /// metrics.
     pub async fn scrape(&self) -> String {
-        let (workers, ..) = self.workers_component().await;
+        let ((workers, ..), depths) =
+            tokio::join!(self.workers_component(), in_time(self.depths()));
         let state = State {
-            depths: in_time(self.depths()).await.unwrap_or_default(),
+            depths: depths.unwrap_or_default(),
             workers,
             disk: self.watched_disk().and_then(Result::ok),
             load: self.host.load(),

@@ -42,12 +42,15 @@ pub async fn are_anybodys(artifacts: &Artifacts) -> Result<bool, ArtifactError> 
 /// # Errors
 /// They are another's, or one of the two cannot be asked.
 pub async fn claim(keys: &dyn Keys, artifacts: &Artifacts) -> Result<(), Foreign> {
-    if keys.store_name().await?.is_none() {
-        let name = format!("{NEW}{}", Uuid::new_v4());
-        keys.name_store(&name, false).await?;
-    }
-    // Another process may have been first.
-    let name = keys.store_name().await?.unwrap_or_default();
+    let name = match keys.store_name().await? {
+        Some(name) => name,
+        None => {
+            let name = format!("{NEW}{}", Uuid::new_v4());
+            keys.name_store(&name, false).await?;
+            // Another process may have been first.
+            keys.store_name().await?.unwrap_or_default()
+        }
+    };
     let Some(new) = name.strip_prefix(NEW) else {
         return match noted(artifacts).await? {
             Some(noted) if noted == name => Ok(()),

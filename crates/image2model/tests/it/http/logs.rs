@@ -3,6 +3,7 @@ use image2model::artifacts::ArtifactKey;
 use serde_json::{Value, json};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt as _;
+use uuid::Uuid;
 
 use super::{
     Answer, Api, ROOM,
@@ -172,6 +173,16 @@ impl Api {
     }
 }
 
+/// Has the claim of an export be another process's.
+async fn claimed_by_another(api: &Api, export: Uuid) {
+    let (artifacts, claim) = (&api.service.artifacts, ArtifactKey::claim(export));
+    let told = String::from_utf8(artifacts.get(&claim).await.unwrap().to_vec()).unwrap();
+    let others = told.replace("this-process", "another-process");
+    assert_ne!(others, told);
+    artifacts.delete(&claim).await.unwrap();
+    artifacts.put(&claim, others.into()).await.unwrap();
+}
+
 #[tokio::test]
 async fn an_export_under_an_idempotency_key_is_made_once() {
     let (api, guard) = talking().await;
@@ -207,12 +218,7 @@ async fn an_export_under_an_idempotency_key_is_made_once() {
     assert!(artifacts.exists(&file).await.unwrap());
 
     // Another process has begun it.
-    let claim = ArtifactKey::claim(id);
-    let told = String::from_utf8(artifacts.get(&claim).await.unwrap().to_vec()).unwrap();
-    let others = told.replace("this-process", "another-process");
-    assert_ne!(others, told);
-    artifacts.delete(&claim).await.unwrap();
-    artifacts.put(&claim, others.into()).await.unwrap();
+    claimed_by_another(&api, id).await;
     let shown = api.export(query, "k").await.json();
     assert_eq!(shown["replica"], "another-process", "whose log it is of");
     artifacts.delete(&file).await.unwrap();
@@ -235,12 +241,7 @@ async fn an_export_that_another_of_a_fleet_makes_is_waited_for_a_while() {
     );
     let first = api.export(query, "k").await.json();
     let id = first["export_id"].as_str().unwrap().parse().unwrap();
-    let claim = ArtifactKey::claim(id);
-    let told = String::from_utf8(artifacts.get(&claim).await.unwrap().to_vec()).unwrap();
-    let others = told.replace("this-process", "another-process");
-    assert_ne!(others, told);
-    artifacts.delete(&claim).await.unwrap();
-    artifacts.put(&claim, others.into()).await.unwrap();
+    claimed_by_another(&api, id).await;
     let file = ArtifactKey::export(id, "logs.json");
     artifacts.delete(&file).await.unwrap();
     assert_problem(&api.export(query, "k").await, 409);
