@@ -84,14 +84,6 @@ pub(super) struct Folder {
     gathers: bool,
 }
 
-/// Whether a line waits to be written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waits {
-    Not,
-    First,
-    Behind,
-}
-
 struct Current {
     file: File,
     /// Lines that are not in the file yet.
@@ -135,16 +127,14 @@ impl Folder {
     /// Appends a line; whether it is the first that waits to be written. One that cannot be written is lost, which
     /// [`Folder::trouble`] tells: a service does not stand still for its log.
     pub(super) fn append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> bool {
-        match self.try_append(kind, line, now) {
-            Ok(waits) => waits == Waits::First,
-            Err(error) => {
-                self.lost(kind, &error);
-                false
-            }
-        }
+        let appended = self.try_append(kind, line, now);
+        appended.unwrap_or_else(|error| {
+            self.lost(kind, &error);
+            false
+        })
     }
 
-    fn try_append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> io::Result<Waits> {
+    fn try_append(&mut self, kind: LogType, line: &[u8], now: Timestamp) -> io::Result<bool> {
         let (today, length) = (now.0.div_euclid(DAY_MS), line.len() as u64);
         let limit = self.settings.max_file_bytes;
         if self.opened(kind, today)?.is_due(today, length, limit) {
@@ -157,15 +147,11 @@ impl Folder {
         current.gathered.extend_from_slice(line);
         current.size += length;
         if may_wait && current.gathered.len() < GATHERED {
-            return Ok(if is_first {
-                Waits::First
-            } else {
-                Waits::Behind
-            });
+            return Ok(is_first);
         }
         current.write()?;
         self.trouble.remove(&kind);
-        Ok(Waits::Not)
+        Ok(false)
     }
 
     /// Writes what was gathered.
