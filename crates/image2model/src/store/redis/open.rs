@@ -9,7 +9,7 @@ use super::{
     keys::{Shard, Shards},
     known::Known,
     live::{Live, end, end_of},
-    nodes::{Acks, Address, Certificates, Nodes, Rules},
+    nodes::{Acks, Address, Certificates, Nodes, Rules, is_wordless},
     rights,
     script::Scripts,
 };
@@ -94,8 +94,17 @@ pub async fn open(settings: Settings) -> Result<Store, OpenError> {
     let place = address.shown();
     let masters = address.masters().join(",");
     let refuse = |why: String| Err(OpenError(format!("the Redis at {place} {why}")));
-    let unusable =
-        |error: StoreError| OpenError(format!("cannot use the Redis at {place}: {error}"));
+    let other_scheme = match address.has_tls() {
+        true => "if it speaks no TLS, its address begins with redis",
+        false => "if it speaks TLS, its address begins with rediss",
+    };
+    let unusable = |error: StoreError| {
+        let hint = match is_wordless(&error) {
+            true => format!(": {other_scheme}"),
+            false => String::new(),
+        };
+        OpenError(format!("cannot use the Redis at {place}: {error}{hint}"))
+    };
     let shards = Shards(settings.shards.max(1));
     let scripts = Arc::new(Scripts::default());
     let acks = Acks {
@@ -187,6 +196,18 @@ async fn unfit(nodes: &Nodes) -> Result<Option<String>, StoreError> {
             let mut lines = info.lines();
             lines.find_map(|line| Some(line.strip_prefix(name)?.strip_prefix(':')?.trim_end()))
         };
+        let other = match said("redis_mode") {
+            Some("sentinel") => Some(
+                "is a sentinel: name it as redis+sentinel://host:port/master, with the name of the master that it watches",
+            ),
+            Some("cluster") if !nodes.is_cluster() => {
+                Some("is a server of a cluster: name it as redis+cluster://host:port")
+            }
+            _ => None,
+        };
+        if let Some(other) = other {
+            return Some(other.to_owned());
+        }
         let version = said("redis_version").unwrap_or("unknown");
         let main = version.split('.').next().and_then(|main| main.parse().ok());
         if main.is_none_or(|main: u64| main < OLDEST) {

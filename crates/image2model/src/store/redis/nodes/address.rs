@@ -133,6 +133,10 @@ impl Address {
         }
     }
 
+    pub(in super::super) fn has_tls(&self) -> bool {
+        self.certificates.is_some()
+    }
+
     pub(super) fn is_cluster(&self) -> bool {
         matches!(self.kind, Kind::Cluster { .. })
     }

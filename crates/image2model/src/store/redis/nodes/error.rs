@@ -6,6 +6,7 @@ use super::node::{Acks, Unconfirmed};
 use crate::store::StoreError;
 
 const SILENT: &str = "Redis does not answer";
+const BROKEN: &str = "the connection to Redis broke";
 const WRONG_PASSWORD: &str = "Redis refuses the user or the password of store.url";
 const SENTINELS: &str = "the sentinels refuse store.sentinel_user or store.sentinel_password, or ask for what is not given";
 const NO_HOME: &str = "no Redis has this part of the store";
@@ -86,7 +87,7 @@ pub(super) fn unavailable(error: RedisError) -> StoreError {
         None if let Some(why) = tls(&error) => why,
         None if error.is_timeout() => SILENT,
         None if error.is_connection_refusal() => "nothing listens at Redis's address",
-        None if error.is_io_error() => "the connection to Redis broke",
+        None if error.is_io_error() => BROKEN,
         // What follows the words is the library's name for the kind.
         None => {
             let text = error.to_string();
@@ -95,6 +96,11 @@ pub(super) fn unavailable(error: RedisError) -> StoreError {
         }
     };
     StoreError::Unavailable(why.to_owned())
+}
+
+/// Whether there was no answer at all, which may be for want of the same language.
+pub(in super::super) fn is_wordless(error: &StoreError) -> bool {
+    matches!(error, StoreError::Unavailable(why) if why == SILENT || why == BROKEN)
 }
 
 /// A server's refusal of user and password, which the library does not hand on.

@@ -27,6 +27,7 @@ use tokio::sync::{Mutex, watch};
 
 pub(super) use self::{
     address::Address,
+    error::is_wordless,
     homes::Homes,
     node::{Acks, Node},
 };
