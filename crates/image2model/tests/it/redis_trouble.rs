@@ -1,6 +1,9 @@
 //! Servers over a fleet of Redis servers of which some are gone: what clients and operators see.
 
+use std::time::{Duration, Instant};
+
 use serde_json::Value;
+use tokio::time::timeout;
 
 use crate::support::{
     Client, ClusterFleet, ClusterShape, RealServer, SentinelFleet, Server, command, refusal, tiny,
@@ -18,7 +21,7 @@ async fn store(client: &Client) -> Value {
 
 /// Polls until a health is told for the store.
 async fn store_is(client: &Client, status: &str) -> Value {
-    let mut again = tokio::time::interval(std::time::Duration::from_millis(100));
+    let mut again = tokio::time::interval(Duration::from_millis(100));
     for _ in 0..200 {
         again.tick().await;
         let store = store(client).await;
@@ -183,4 +186,57 @@ async fn a_full_redis_refuses_new_jobs_and_ends_what_it_accepted() {
     assert!(server.log().contains("Redis is out of memory"));
     redis.ask::<()>(&["CONFIG", "SET", "maxmemory", "0"]);
     client.submit(&[tiny(1)], FEW_FACES).await;
+}
+
+/// The store may take a minute for an answer; who watches a process does not wait for that.
+#[tokio::test(flavor = "multi_thread")]
+async fn probes_and_scrapes_are_answered_while_redis_hangs() {
+    let redis = RealServer::on_tcp(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let url = redis.url();
+    let server = Server::start(
+        &home.path().join("data"),
+        &[("STORE__URL", url.as_str()), ("STORE__TIMEOUT", "60")],
+    );
+    let client = Client::new(server.port);
+    let frozen = redis.freeze();
+    for path in ["/health", "/health/liveness", "/health/ready"] {
+        let answer = timeout(Duration::from_secs(20), client.get(path)).await;
+        let answer = answer.unwrap_or_else(|_| panic!("{path} waits for the store"));
+        // It has not been gone for long enough to send requests elsewhere.
+        assert_eq!(answer.status, 200, "{path}: {}", answer.body);
+    }
+    let scrape = timeout(Duration::from_secs(20), client.bytes("/health/metrics")).await;
+    let (_, text) = scrape.expect("metrics wait for the store");
+    assert!(
+        String::from_utf8(text)
+            .unwrap()
+            .contains("http_requests_total")
+    );
+    drop(frozen);
+    let job = client.submit(&[tiny(1)], FEW_FACES).await;
+    assert_eq!(client.ended(&job).await["status"], "completed");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_crowd_that_asks_for_health_costs_redis_one_question_a_second() {
+    let redis = RealServer::on_tcp(&[]);
+    let home = tempfile::tempdir().unwrap();
+    let url = redis.url();
+    let server = Server::start(&home.path().join("data"), &[("STORE__URL", url.as_str())]);
+    let client = Client::new(server.port);
+    // It is asked by a write, whether it takes one.
+    let questions = || {
+        let stats: String = redis.ask(&["INFO", "commandstats"]);
+        let calls = stats.split("cmdstat_set:calls=").nth(1);
+        let calls = calls.and_then(|rest| rest.split(',').next());
+        calls.map_or(0, |calls| calls.parse::<u64>().unwrap())
+    };
+    let (before, began) = (questions(), Instant::now());
+    while began.elapsed() < Duration::from_secs(2) {
+        assert_eq!(client.get("/health/ready").await.status, 200);
+    }
+    let asked = questions() - before;
+    let most = began.elapsed().as_secs() + 1;
+    assert!((1..=most).contains(&asked), "{asked} of {most}");
 }

@@ -6,7 +6,7 @@ use redis::FromRedisValue;
 
 use super::{
     certificates::Certificates,
-    process::{Part, Process},
+    process::{Frozen, Part, Process},
 };
 
 /// A redis-server of its own, in a folder of its own.
@@ -67,6 +67,11 @@ impl RealServer {
     #[track_caller]
     pub(crate) fn ask<T: FromRedisValue>(&self, command: &[&str]) -> T {
         self.process.ask(command)
+    }
+
+    /// It answers nothing, and keeps its connections, until what is returned is dropped.
+    pub(crate) fn freeze(&self) -> Frozen {
+        self.process.freeze()
     }
 
     /// SIGKILL, and waits until it is gone.
