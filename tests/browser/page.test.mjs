@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { launch, Visit } from "./support/browser.mjs";
 import { assertGlb, assertStl } from "./support/models.mjs";
-import { DUCK, HUGE, TEAPOT, TEXT } from "./support/pictures.mjs";
+import { copies, DUCK, EMPTY, HUGE, TEAPOT, TEXT } from "./support/pictures.mjs";
 import { difference, ground, look } from "./support/pixels.mjs";
 import { Server } from "./support/server.mjs";
 
@@ -120,15 +120,31 @@ describe("what goes wrong", () => {
   it("is told beside the picture that the server refuses, and the form is kept", async () => {
     const visit = await Visit.open(browser, server);
     const { page } = visit;
-    visit.expected.push("status of 413", "status of 400");
-    await visit.choose([HUGE, await file(DUCK)]);
+    visit.expected.push("status of 400");
+    await visit.choose([EMPTY, await file(DUCK)]);
     await visit.create();
-    await page.getByRole("list", { name: "Chosen pictures" }).getByText("limit of 10485760", { exact: false }).waitFor();
-    await page.getByRole("alert").getByText("huge.png", { exact: false }).waitFor();
+    await page.getByRole("list", { name: "Chosen pictures" }).getByText("The file is empty.").waitFor();
+    await page.getByRole("alert").getByText("empty.png", { exact: false }).waitFor();
     await visit.assertAccessible("a refusal");
-    await page.getByRole("button", { name: "Remove huge.png" }).click();
+    await page.getByRole("button", { name: "Remove empty.png" }).click();
     await visit.create();
     await visit.model();
+    await visit.close();
+  });
+});
+
+describe("what the server would refuse", () => {
+  it("is left out when it is chosen, and named", async () => {
+    const visit = await Visit.open(browser, server);
+    const { page } = visit;
+    await visit.choose([HUGE, ...copies(await readFile(DUCK), 27), { ...TEXT, name: "letter.txt" }]);
+    const told = page.getByRole("alert");
+    await told.getByText("Only JPEG, PNG and WebP pictures are read; left out: letter.txt.").waitFor();
+    await told.getByText("A picture may have 10 MB at most; left out: huge.png.").waitFor();
+    await told.getByText(/^25 pictures at most .* left out: picture-26\.jpg, picture-27\.jpg\.$/).waitFor();
+    await page.getByText("25 pictures chosen").waitFor();
+    await visit.assertAccessible("pictures left out");
+    await visit.screenshot("left-out-1280-light");
     await visit.close();
   });
 });

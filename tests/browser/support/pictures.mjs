@@ -13,8 +13,11 @@ export const TEXT = {
   buffer: Buffer.from("Dear server, I am a letter and no picture at all.\n".repeat(20)),
 };
 
-/** A picture whose size alone refuses the request. */
+/** A picture that is over the limit. */
 export const HUGE = { name: "huge.png", mimeType: "image/png", buffer: Buffer.alloc(11 * 1024 * 1024, 7) };
+
+/** A picture that the server refuses before it is decoded. */
+export const EMPTY = { name: "empty.png", mimeType: "image/png", buffer: Buffer.alloc(0) };
 
 /** `count` copies of a picture under names of their own. */
 export function copies(picture, count) {

@@ -1,7 +1,7 @@
 /** The server's API: one function per request, one error class for every refusal. */
 
 import { access } from "./access.svelte";
-import type { Job, ModelInfo, UploadAnswer } from "./types";
+import type { Job, ModelInfo, UploadAnswer, UploadLimits } from "./types";
 import { sentence, span } from "./words";
 
 const BASE = "/api/v1";
@@ -85,9 +85,10 @@ async function request<T>(path: string, init?: RequestInit): Promise<T> {
   return (await response.json()) as T;
 }
 
-/** Whether this browser may call, with that key. */
-export async function check(key = access.key): Promise<void> {
-  await request("/jobs?limit=1", { headers: access.headers(key) });
+/** What this browser may send, with that key; an error where it may not call at all. */
+export async function check(key = access.key): Promise<UploadLimits> {
+  const usage = await request<{ upload: UploadLimits }>("/usage", { headers: access.headers(key) });
+  return usage.upload;
 }
 
 export function models(): Promise<ModelInfo[]> {

@@ -3,9 +3,9 @@
 import * as api from "./api";
 import { announcer } from "./announce.svelte";
 import { catalogue } from "./catalogue.svelte";
-import { isTaken, named, same, small, type Picture } from "./pictures";
+import { leftOut, named, same, small, type Picture } from "./pictures";
 import { fields, type Value } from "./options";
-import type { ModelInfo } from "./types";
+import type { ModelInfo, UploadLimits } from "./types";
 import { plural } from "./words";
 
 export class UploadForm {
@@ -20,8 +20,10 @@ export class UploadForm {
   /** Share sent, 0 to 1, while an upload runs. */
   sent = $state<number | undefined>(undefined);
   error = $state.raw<{ text: string; lines: string[] } | undefined>(undefined);
-  /** Files that were dropped or chosen but are no pictures. */
-  passedOver = $state("");
+  /** What is said of files that were dropped or chosen but cannot be sent, reason by reason. */
+  passedOver = $state.raw<string[]>([]);
+  /** What the server takes; until it is known, the server says so itself. */
+  limits: UploadLimits | undefined;
   #number = 0;
   /** Kept while the same submission is tried again, so that a lost answer makes no second job. */
   #submission: { key: string; of: string } | undefined;
@@ -43,12 +45,9 @@ export class UploadForm {
   }
 
   add(files: Iterable<File>): void {
-    const all = [...files];
-    const taken = all
-      .filter(isTaken)
-      .filter((file) => !this.pictures.some((picture) => same(picture.file, file)));
-    const passed = all.filter((file) => !isTaken(file)).map(({ name }) => name);
-    this.passedOver = passed.length ? `Only JPEG, PNG and WebP pictures are read; left out: ${passed.join(", ")}.` : "";
+    const fresh = [...files].filter((file) => !this.pictures.some((picture) => same(picture.file, file)));
+    const { taken, told } = leftOut(fresh, this.pictures.length, this.limits);
+    this.passedOver = told;
     for (const file of taken) {
       const key = ++this.#number;
       this.pictures.push({ key, file: named(file, key), small: undefined });
@@ -77,6 +76,7 @@ export class UploadForm {
   remove(key: number): void {
     this.pictures = this.pictures.filter((picture) => picture.key !== key);
     this.error = undefined;
+    this.passedOver = [];
   }
 
   value(name: string): Value | undefined {

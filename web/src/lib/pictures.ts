@@ -1,5 +1,8 @@
 /** Pictures as the person chose them: what is taken, and a small copy to look at. */
 
+import type { UploadLimits } from "./types";
+import { bytes, plural } from "./words";
+
 export interface Picture {
   key: number;
   file: File;
@@ -12,9 +15,32 @@ export interface Picture {
 const TAKEN = /\.(jpe?g|png|webp)$/i;
 const SMALL_SIDE = 288;
 
-/** Whether the server will look at a file of that name at all. */
-export function isTaken(file: File): boolean {
-  return TAKEN.test(file.name);
+/** Names that are told one by one. */
+const NAMED = 5;
+
+/** What of `files` goes beside the pictures that are already `chosen`, and what is said of the rest. */
+export function leftOut(
+  files: File[],
+  chosen: number,
+  limits: UploadLimits | undefined,
+): { taken: File[]; told: string[] } {
+  const { max_files: most, max_file_bytes: largest } = limits ?? { max_files: Infinity, max_file_bytes: Infinity };
+  const pictures = files.filter(({ name }) => TAKEN.test(name));
+  const small = pictures.filter(({ size }) => size <= largest);
+  const room = Math.max(0, most - chosen);
+  const reasons: [string, File[]][] = [
+    ["Only JPEG, PNG and WebP pictures are read", files.filter((file) => !pictures.includes(file))],
+    [`A picture may have ${bytes(largest)} at most`, pictures.filter((file) => !small.includes(file))],
+    [`${plural(most, "picture")} at most are made at once; add the others afterwards`, small.slice(room)],
+  ];
+  const told = reasons.filter(([, out]) => out.length).map(([why, out]) => `${why}; left out: ${names(out)}.`);
+  return { taken: small.slice(0, room), told };
+}
+
+function names(files: File[]): string {
+  const told = files.slice(0, NAMED).map(({ name }) => name);
+  const more = files.length - told.length;
+  return told.join(", ") + (more ? ` and ${more} more` : "");
 }
 
 /** A pasted picture comes as `image.png` each time; a name of its own tells two apart. */

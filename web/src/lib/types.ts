@@ -55,6 +55,13 @@ export type OptionSpec = OptionBase &
     | { type: "boolean"; default: boolean }
   );
 
+export interface UploadLimits {
+  /** Pictures. */
+  max_files: number;
+  /** Bytes of one picture. */
+  max_file_bytes: number;
+}
+
 export interface ModelInfo {
   name: string;
   description: string;

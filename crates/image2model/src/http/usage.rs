@@ -29,6 +29,17 @@ pub(super) struct Answer {
     images_per_day: Share,
     /// Windows of the requests that make work.
     requests: Vec<Rate>,
+    /// What one upload may hold.
+    upload: UploadLimits,
+}
+
+/// Limits of one upload of pictures.
+#[derive(Debug, Serialize, JsonSchema)]
+struct UploadLimits {
+    /// Pictures in one upload.
+    max_files: usize,
+    /// Bytes of one picture.
+    max_file_bytes: u64,
 }
 
 /// What is used of one thing; null where it is not counted or not limited.
@@ -64,7 +75,7 @@ pub(super) async fn read(
         images_today,
         work,
     } = service.usage(&caller).await?;
-    let quotas = &service.config.quotas;
+    let (quotas, upload) = (&service.config.quotas, &service.config.upload);
     let is_counted = holding.is_some();
     let share = |used: Option<u64>, limit: u64| Share {
         used,
@@ -83,6 +94,10 @@ pub(super) async fn read(
         streams: share(streams.map(u64::from), quotas.streams.into()),
         images_per_day: share(images_today.map(u64::from), quotas.images_per_day.into()),
         requests: rates.collect(),
+        upload: UploadLimits {
+            max_files: upload.max_files,
+            max_file_bytes: upload.max_file_bytes,
+        },
     }))
 }
 
@@ -100,6 +115,7 @@ pub(super) fn docs() -> Vec<Doc> {
                     "streams": {"used": 1, "limit": null},
                     "images_per_day": {"used": null, "limit": null},
                     "requests": [{"window": "minute", "limit": 60, "remaining": 59, "reset": 1}],
+                    "upload": {"max_files": 25, "max_file_bytes": 10_485_760},
                 }),
             ),
     ]
