@@ -132,8 +132,7 @@ impl App {
         refuse_files_of_another_store(&config)?;
         let own = config.data_dir.join("artifacts");
         let artifacts = Artifacts::open(&config.artifacts.url, &own).await?;
-        let is_new = config.store.url.is_empty() && !store::embedded::lies_in(&config.data_dir);
-        if is_new && ownership::are_anybodys(&artifacts).await? {
+        if has_no_store(&config) && ownership::are_anybodys(&artifacts).await? {
             // Before a store is made there, which would be in the way of those whose files they are.
             return Err(not_its_files(&config, &Foreign::Files));
         }
@@ -369,6 +368,11 @@ fn refuse_files_of_another_store(config: &Config) -> anyhow::Result<()> {
         );
     }
     Ok(())
+}
+
+/// Whether the data directory is where the store would be, and has none yet.
+pub(crate) fn has_no_store(config: &Config) -> bool {
+    config.store.url.is_empty() && !store::embedded::lies_in(&config.data_dir)
 }
 
 /// The store that the configuration names, chosen here once.

@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     job::{Owner, Timestamp},
     service::random,
-    store::{Keys, StoreError, embedded},
+    store::{Keys, StoreError},
 };
 
 /// Beside running servers or without any.
@@ -85,8 +85,7 @@ pub(super) fn run(command: Command, config: &Config) -> anyhow::Result<ExitCode>
     let work = async {
         let clock = Arc::new(SystemClock);
         let now = clock.now();
-        let is_embedded = config.store.url.is_empty();
-        let is_new = is_embedded && !embedded::lies_in(&config.data_dir);
+        let is_new = app::has_no_store(config);
         if is_new && !matches!(command, Command::Create(_)) {
             bail!(
                 "there is no store in {}: pass the --data-dir or the --store-url that the server has",

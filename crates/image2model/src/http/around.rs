@@ -5,19 +5,23 @@ use std::{
     convert::Infallible,
     pin::Pin,
     task::{Context, Poll},
+    time::Instant,
 };
 
 use axum::{
-    extract::Request,
-    http::{HeaderName, HeaderValue, header},
+    extract::{MatchedPath, Request},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse as _, Response},
 };
 use futures::future::{Either, ready};
 use tower::Layer;
 
-use crate::service::Service;
+use crate::{logs, service::Service};
 
-use super::{error::Asked, guard, health::Counted, pace};
+use super::{error::Asked, guard, pace};
+
+/// Most bytes of a path in the log: longer than any of ours.
+const LOGGED_PATH: usize = 512;
 
 /// Said with every answer that does not say otherwise.
 const ALWAYS: [(HeaderName, HeaderValue); 4] = [
@@ -70,7 +74,6 @@ where
 
     fn call(&mut self, request: Request) -> Self::Future {
         let counted = Counted::begin(&self.service, &request);
-        let asked = Asked::of(&request);
         let answer = match guard::refused(&self.service.config.http, &request) {
             Some(problem) => Either::Left(ready(Ok(problem.into_response()))),
             None => Either::Right(self.inner.call(pace::keep(&self.service, request))),
@@ -80,7 +83,7 @@ where
                 let Ok(response) = answer.await;
                 response
             };
-            let mut response = asked.answered(answer).await;
+            let mut response = counted.asked.answered(answer).await;
             let headers = response.headers_mut();
             headers.reserve(ALWAYS.len());
             for (name, value) in ALWAYS {
@@ -89,5 +92,67 @@ where
             counted.end(&response);
             Ok(response)
         })
+    }
+}
+
+/// A request that is counted when it is over.
+struct Counted {
+    service: Service,
+    asked: Asked,
+    route: Option<MatchedPath>,
+    began: Instant,
+    status: StatusCode,
+}
+
+impl Counted {
+    fn begin(service: &Service, request: &Request) -> Self {
+        Self {
+            service: service.clone(),
+            asked: Asked::of(request),
+            route: request.extensions().get().cloned(),
+            began: Instant::now(),
+            status: client_left(),
+        }
+    }
+
+    fn end(mut self, answer: &Response) {
+        self.status = answer.status();
+    }
+}
+
+/// 499, as nginx has it: the status of what nobody was there to be answered to.
+fn client_left() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
+}
+
+impl Drop for Counted {
+    /// Under its route's pattern, so that a stranger's paths make no new series.
+    fn drop(&mut self) {
+        let endpoint = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
+        let (method, status) = (&self.asked.method, self.status.as_u16());
+        let label = match *method {
+            Method::GET => "GET",
+            Method::HEAD => "HEAD",
+            Method::POST => "POST",
+            Method::DELETE => "DELETE",
+            Method::OPTIONS => "OPTIONS",
+            _ => "other",
+        };
+        let took = self.began.elapsed();
+        self.service
+            .requests
+            .answered(label, endpoint, status, took);
+        // Within the text, since a URI is ASCII.
+        let path = self.asked.uri.path();
+        let path = path.get(..LOGGED_PATH).unwrap_or(path);
+        self.service.logs.request(logs::Request {
+            method: method.as_str(),
+            endpoint,
+            path,
+            status,
+            took,
+        });
+        let took_ms = took.as_secs_f64() * 1000.0;
+        tracing::info!(target: "access", %method, endpoint, path, status, took_ms, "request");
     }
 }

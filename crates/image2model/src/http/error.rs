@@ -279,25 +279,25 @@ impl IntoResponse for Problem {
     }
 }
 
-/// What a refusal says of the request.
+/// What a refusal and the log say of the request.
 pub(super) struct Asked {
-    uri: Uri,
-    method: Method,
+    pub(super) method: Method,
+    pub(super) uri: Uri,
     as_page: bool,
 }
 
 impl Asked {
     pub(super) fn of(request: &Request) -> Self {
         Self {
-            uri: request.uri().clone(),
             method: request.method().clone(),
+            uri: request.uri().clone(),
             as_page: render::prefers_page(request.headers()),
         }
     }
 
     /// Writes every refusal out, whoever made it, and keeps headers such as `Allow`. A panic is one as well; the panic
     /// hook has logged it.
-    pub(super) async fn answered(self, answer: impl Future<Output = Response>) -> Response {
+    pub(super) async fn answered(&self, answer: impl Future<Output = Response>) -> Response {
         let answer = AssertUnwindSafe(answer).catch_unwind().await;
         let mut response = answer.unwrap_or_else(|_| Problem::internal().into_response());
         let status = response.status();

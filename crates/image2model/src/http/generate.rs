@@ -23,7 +23,7 @@ use super::{
     render, upload,
 };
 
-/// Bytes of the longest body that is no form.
+/// Bytes of the longest body that is no form: what axum reads without being told a limit.
 pub(super) const LARGEST_BODY: usize = 2 * 1024 * 1024;
 
 /// What `POST /models/generate` is asked.

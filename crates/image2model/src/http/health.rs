@@ -1,12 +1,10 @@
 //! Health, readiness and metrics, under the names that monitors look for.
 
-use std::time::Instant;
-
 use axum::{
     Json,
-    extract::{MatchedPath, Request, State},
-    http::{Method, StatusCode, Uri, header},
-    response::{IntoResponse, Response},
+    extract::State,
+    http::{StatusCode, header},
+    response::IntoResponse,
 };
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -16,7 +14,6 @@ use crate::{
     capacity::disk::Space,
     config::Keep,
     job::Timestamp,
-    logs,
     service::{Component, Health, Service, Standing},
 };
 
@@ -27,8 +24,6 @@ const SERVICE: &str = "image2model-backend";
 const GB: f64 = 1e9;
 /// Seconds after which another look at an unhealthy process is worthwhile.
 const LOOK_AGAIN: u32 = 5;
-/// Most bytes of a path in the log: longer than any of ours.
-const LOGGED_PATH: usize = 512;
 
 /// That this process answers.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -131,70 +126,6 @@ pub(super) async fn nothing_else() -> Problem {
     let message =
         "This process has no API; it answers to /health, /health/live, /health/ready and /metrics.";
     Problem::new(StatusCode::NOT_FOUND, message)
-}
-
-/// A request that is counted when it is over.
-pub(super) struct Counted {
-    service: Service,
-    began: Instant,
-    method: Method,
-    route: Option<MatchedPath>,
-    uri: Uri,
-    status: StatusCode,
-}
-
-impl Counted {
-    pub(super) fn begin(service: &Service, request: &Request) -> Self {
-        Self {
-            service: service.clone(),
-            began: Instant::now(),
-            method: request.method().clone(),
-            route: request.extensions().get().cloned(),
-            uri: request.uri().clone(),
-            status: client_left(),
-        }
-    }
-
-    pub(super) fn end(mut self, answer: &Response) {
-        self.status = answer.status();
-    }
-}
-
-/// 499, as nginx has it: the status of what nobody was there to be answered to.
-fn client_left() -> StatusCode {
-    StatusCode::from_u16(499).unwrap_or(StatusCode::BAD_REQUEST)
-}
-
-impl Drop for Counted {
-    /// Under its route's pattern, so that a stranger's paths make no new series.
-    fn drop(&mut self) {
-        let endpoint = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
-        let (method, status) = (&self.method, self.status.as_u16());
-        let label = match *method {
-            Method::GET => "GET",
-            Method::HEAD => "HEAD",
-            Method::POST => "POST",
-            Method::DELETE => "DELETE",
-            Method::OPTIONS => "OPTIONS",
-            _ => "other",
-        };
-        let took = self.began.elapsed();
-        self.service
-            .requests
-            .answered(label, endpoint, status, took);
-        // Within the text, since a URI is ASCII.
-        let path = self.uri.path();
-        let path = path.get(..LOGGED_PATH).unwrap_or(path);
-        self.service.logs.request(logs::Request {
-            method: method.as_str(),
-            endpoint,
-            path,
-            status,
-            took,
-        });
-        let took_ms = took.as_secs_f64() * 1000.0;
-        tracing::info!(target: "access", %method, endpoint, path, status, took_ms, "request");
-    }
 }
 
 pub(super) fn docs() -> Vec<Doc> {

@@ -44,16 +44,15 @@ mod usage;
 mod words;
 mod zip;
 
-use std::{convert::Infallible, sync::Arc};
+use std::sync::Arc;
 
 use axum::{
     Extension, Router,
-    extract::{DefaultBodyLimit, Request},
+    extract::DefaultBodyLimit,
     http::Method,
-    response::Response,
-    routing::{self, post},
+    routing::{get, post},
 };
-use tower::{Layer, ServiceBuilder, layer::util::Identity};
+use tower::{Layer, ServiceBuilder};
 use tower_http::normalize_path::{NormalizePath, NormalizePathLayer};
 
 use crate::service::Service;
@@ -77,11 +76,14 @@ fn routes(service: &Service) -> Routes {
     let zip = post(zip::create).layer(limit(Intake::Archive));
     let convert = post(models::convert).layer(limit(Intake::Meshes));
     let plain_upload = post(plain_upload::create).layer(limit(Intake::Pictures));
+    let described = Extension(Arc::new(Description::default()));
+    let json = get(openapi::json).layer(described.clone());
+    let docs_page = get(openapi::docs_page).layer(described);
 
     probe_routes(service)
         .get("/", Open, page::index)
-        .get("/openapi.json", Open, openapi::json)
-        .get("/docs", Open, openapi::docs_page)
+        .route(Method::GET, "/openapi.json", Open, json)
+        .route(Method::GET, "/docs", Open, docs_page)
         .get("/docs/style.css", Open, openapi::style)
         .get("/plain", Open, plain::upload_form)
         .route(Method::POST, "/plain", Form, plain_upload)
@@ -161,12 +163,8 @@ pub type Answering = NormalizePath<Router>;
 /// All routes. Serve it with the clients' addresses ([`axum::extract::ConnectInfo`] in each request): without keys they
 /// are the flows of fair queueing.
 pub fn router(service: Service) -> Answering {
-    let (routes, table) = routes(&service).into_parts();
-    let described = Arc::new(Description::new(table, &service));
-    let layers = ServiceBuilder::new()
-        .layer(Extension(described))
-        .layer(DefaultBodyLimit::max(generate::LARGEST_BODY));
-    finished(routes.fallback(page::asset), layers, service)
+    let (routes, _) = routes(&service).into_parts();
+    finished(routes.fallback(page::asset), service)
 }
 
 /// The route table, for whoever describes or tests it.
@@ -182,30 +180,17 @@ pub fn undescribed(service: &Service) -> Vec<String> {
 /// Health and metrics alone, for a process that has no API.
 pub fn probes(service: Service) -> Answering {
     let (routes, _) = probe_routes(&service).into_parts();
-    finished(
-        routes.fallback(health::nothing_else),
-        Identity::new(),
-        service,
-    )
+    finished(routes.fallback(health::nothing_else), service)
 }
 
-/// The routes within `layers`, and these within what is done for every request. All are one layer to the router, since
-/// each costs two boxes a request.
-fn finished<L>(routes: Router<Service>, layers: L, service: Service) -> Answering
-where
-    L: Layer<routing::Route> + Clone + Send + Sync + 'static,
-    L::Service: tower::Service<Request, Response = Response, Error = Infallible, Future: Send>
-        + Clone
-        + Send
-        + Sync
-        + 'static,
-{
+/// The routes within what is done for every request, all of which is one layer to the router, since each costs two
+/// boxes a request.
+fn finished(routes: Router<Service>, service: Service) -> Answering {
     let whole = routes
         .layer(
             ServiceBuilder::new()
                 .layer(around::AroundLayer(service.clone()))
-                .option_layer(guard::cors(&service.config.http))
-                .layer(layers),
+                .option_layer(guard::cors(&service.config.http)),
         )
         .with_state(service);
 

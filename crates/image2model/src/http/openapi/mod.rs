@@ -24,10 +24,7 @@ use axum::{
 };
 use serde_json::{Value, json};
 
-use crate::{
-    config::UploadSettings,
-    service::{Service, ServiceError},
-};
+use crate::service::Service;
 
 use super::{
     Route, admin, dead, download, error::Problem, facts, generate, health, jobs, logs, models,
@@ -78,9 +75,8 @@ pub(super) fn undescribed(table: &[Route]) -> Vec<String> {
 }
 
 /// The description of one router, written when it is first asked for.
+#[derive(Default)]
 pub(super) struct Description {
-    table: Vec<Route>,
-    upload: UploadSettings,
     open: OnceLock<Written>,
     keyed: OnceLock<Written>,
 }
@@ -92,26 +88,19 @@ struct Written {
 }
 
 impl Description {
-    pub(super) fn new(table: Vec<Route>, service: &Service) -> Self {
-        Self {
-            table,
-            upload: service.config.upload.clone(),
-            open: OnceLock::new(),
-            keyed: OnceLock::new(),
-        }
-    }
-
     /// Where nobody needs a key, none is asked for.
-    fn written(&self, is_open: bool) -> &Written {
+    async fn written(&self, service: &Service) -> Result<&Written, Problem> {
+        let is_open = service.keyring.is_open().await?;
         let place = if is_open { &self.open } else { &self.keyed };
-        place.get_or_init(|| {
-            let document = describe::document(&self.table, docs(), &self.upload, is_open);
+        Ok(place.get_or_init(|| {
+            let upload = &service.config.upload;
+            let document = describe::document(&super::table(service), docs(), upload, is_open);
             let page = page::html(&document);
             Written {
                 document: document.to_string().into(),
                 page,
             }
-        })
+        }))
     }
 }
 
@@ -122,7 +111,7 @@ pub(super) async fn json(
     State(service): State<Service>,
     Extension(described): Described,
 ) -> Result<impl IntoResponse, Problem> {
-    let written = described.written(is_open(&service).await?);
+    let written = described.written(&service).await?;
     let kind = [(header::CONTENT_TYPE, "application/json")];
     Ok((kind, written.document.clone()))
 }
@@ -132,7 +121,7 @@ pub(super) async fn docs_page(
     State(service): State<Service>,
     Extension(described): Described,
 ) -> Result<Response, Problem> {
-    let written = described.written(is_open(&service).await?);
+    let written = described.written(&service).await?;
     Ok(site::html(written.page.clone()).into_response())
 }
 
@@ -143,10 +132,6 @@ pub(super) async fn style() -> impl IntoResponse {
         (header::CACHE_CONTROL, "no-cache"),
     ];
     (described, include_str!("style.css"))
-}
-
-async fn is_open(service: &Service) -> Result<bool, ServiceError> {
-    service.keyring.is_open().await
 }
 
 fn own_docs() -> Vec<Doc> {
