@@ -121,6 +121,6 @@ fn asset_response(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Respon
 }
 
 /// A page that we write ourselves: no scripts, and no styles but our own.
-pub(super) fn html(text: String) -> impl IntoResponse {
+pub(super) fn html(text: impl IntoResponse) -> impl IntoResponse {
     ([(header::CONTENT_SECURITY_POLICY, POLICY)], Html(text))
 }

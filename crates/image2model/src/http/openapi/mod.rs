@@ -84,7 +84,7 @@ pub(super) struct Description {
 struct Written {
     /// As it goes over the wire.
     document: Bytes,
-    page: String,
+    page: Bytes,
 }
 
 impl Description {
@@ -98,7 +98,7 @@ impl Description {
             let page = page::html(&document);
             Written {
                 document: document.to_string().into(),
-                page,
+                page: page.into(),
             }
         }))
     }

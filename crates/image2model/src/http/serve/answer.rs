@@ -1,9 +1,10 @@
 use std::{
     convert::Infallible,
+    mem,
     net::SocketAddr,
     pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, ready},
 };
 
 use axum::{
@@ -17,8 +18,11 @@ use hyper::{
 };
 use tower::Service as _;
 
-use super::pulse::Pulse;
+use super::{pulse::Pulse, taking::Taking};
 use crate::http::Answering;
+
+/// Most bytes that are handed out at once where it is watched whether they are taken.
+const PIECE: usize = 16 * 1024;
 
 /// Answers the requests of one connection.
 pub(super) struct Answers {
@@ -40,8 +44,14 @@ impl Service<Request<Incoming>> for Answers {
         let answering = self.router.clone().call(request);
         Box::pin(async move {
             let response = answering.await?;
+            let taking = Taking::of_this_stream();
+            if let Some(taking) = &taking {
+                taking.handed_out();
+            }
             Ok(response.map(|body| Answer {
                 body,
+                taking,
+                rest: Bytes::new(),
                 _running: running,
             }))
         })
@@ -67,6 +77,9 @@ impl Drop for Running {
 /// A body with which its request ends.
 pub(super) struct Answer {
     body: Body,
+    taking: Option<Arc<Taking>>,
+    /// Of what the body has given, not handed out yet.
+    rest: Bytes,
     _running: Running,
 }
 
@@ -78,14 +91,37 @@ impl hyper::body::Body for Answer {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
+        let Some(taking) = self.taking.clone() else {
+            return Pin::new(&mut self.body).poll_frame(context);
+        };
+        taking.asked_for_more();
+        let given = match self.rest.is_empty() {
+            true => ready!(Pin::new(&mut self.body).poll_frame(context)),
+            false => Some(Ok(Frame::data(mem::take(&mut self.rest)))),
+        };
+        taking.handed_out();
+        Poll::Ready(given.map(|frame| {
+            frame.map(|frame| match frame.into_data() {
+                Ok(mut bytes) => {
+                    self.rest = bytes.split_off(bytes.len().min(PIECE));
+                    Frame::data(bytes)
+                }
+                Err(trailers) => trailers,
+            })
+        }))
     }
 
     fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
+        self.rest.is_empty() && self.body.is_end_stream()
     }
 
     fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
+        let (rest, body) = (self.rest.len() as u64, self.body.size_hint());
+        let mut whole = SizeHint::new();
+        whole.set_lower(body.lower() + rest);
+        if let Some(upper) = body.upper() {
+            whole.set_upper(upper + rest);
+        }
+        whole
     }
 }

@@ -17,6 +17,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use super::{
     answer::Answers,
     pulse::{Limits, Pulse},
+    taking::unless_untaken,
     wire::{Stream, Version, Wire},
 };
 use crate::{config::HttpSettings, http::Answering};
@@ -55,12 +56,16 @@ impl Host {
         stop: CancellationToken,
     ) -> Self {
         let head = settings.max_header_bytes as usize;
+        let limits = Limits::new(settings);
         let mut one = http1::Builder::new();
         one.max_buf_size(BUFFER.max(head))
             .max_header_size(head)
             // The pulse has it, which tells a head from a connection that is kept.
             .header_read_timeout(None);
-        let mut two = http2::Builder::new(Streams(streams));
+        let mut two = http2::Builder::new(Streams {
+            tasks: streams,
+            taken_within: limits.write,
+        });
         two.timer(TokioTimer::new())
             .max_concurrent_streams(STREAMS)
             .max_pending_accept_reset_streams(TAKEN_BACK)
@@ -73,7 +78,7 @@ impl Host {
             .keep_alive_timeout(PING);
         Self {
             router,
-            limits: Limits::new(settings),
+            limits,
             one,
             two,
             stop,
@@ -205,15 +210,19 @@ impl Connection for http2::Connection<TokioIo<Wire>, Answers, Streams> {
     }
 }
 
-/// Runs the requests of HTTP/2 as tasks that can be waited for; they end with their connection.
+/// Runs the requests of HTTP/2 as tasks that can be waited for; they end with their connection, or when their client
+/// takes nothing of the answer for too long.
 #[derive(Clone)]
-struct Streams(TaskTracker);
+struct Streams {
+    tasks: TaskTracker,
+    taken_within: Duration,
+}
 
 impl<F> Executor<F> for Streams
 where
-    F: Future<Output: Send> + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
 {
     fn execute(&self, future: F) {
-        self.0.spawn(future);
+        self.tasks.spawn(unless_untaken(future, self.taken_within));
     }
 }

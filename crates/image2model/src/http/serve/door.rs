@@ -19,17 +19,19 @@ use crate::{
     http::caller::neighbourhood,
 };
 
-/// Descriptors that are kept for everything that is no connection.
+/// Descriptors that are kept for everything that is no connection inside; where there are few, half of all.
 const OTHER_FILES: usize = 256;
+/// Of these, the share of those who are told at once why they are turned away; more, and they are turned away without a
+/// word.
+const TOLD_AT_ONCE: usize = 4;
 /// For a client to hear why it was turned away, before the connection is reset under it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
-/// Those who are told at once; more, and they are turned away without a word.
-const TOLD_AT_ONCE: usize = 64;
 
 /// Counts who is in.
 pub(super) struct Door {
     most: usize,
     most_of_one: usize,
+    most_told: usize,
     trusted: Vec<Network>,
     inside: Arc<Mutex<Inside>>,
     /// How many of those who were turned away are being told.
@@ -71,9 +73,12 @@ impl fmt::Display for Crowded {
 impl Door {
     pub(super) fn new(settings: &HttpSettings) -> Self {
         let unlimited = |most| if most == 0 { usize::MAX } else { most };
+        let files = open_files();
+        let others = OTHER_FILES.min(files / 2);
         Self {
-            most: unlimited(settings.max_connections).min(room()),
+            most: unlimited(settings.max_connections).min(files - others),
             most_of_one: unlimited(settings.max_connections_per_address),
+            most_told: others / TOLD_AT_ONCE,
             trusted: settings.trusted_proxies.clone(),
             inside: Arc::default(),
             told: Arc::default(),
@@ -109,7 +114,7 @@ impl Door {
         mut stream: TcpStream,
         crowded: Crowded,
     ) -> Option<impl Future<Output = ()> + use<>> {
-        if Arc::strong_count(&self.told) > TOLD_AT_ONCE {
+        if Arc::strong_count(&self.told) > self.most_told {
             return None;
         }
         let counted = self.told.clone();
@@ -148,14 +153,13 @@ fn held(inside: &Mutex<Inside>) -> MutexGuard<'_, Inside> {
     inside.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// How many connections the limit of open files has room for.
-fn room() -> usize {
+/// How many files this process may have open.
+fn open_files() -> usize {
     #[cfg(unix)]
     {
         use rustix::process::{Resource, getrlimit};
         if let Some(files) = getrlimit(Resource::Nofile).current {
-            let files = usize::try_from(files).unwrap_or(usize::MAX);
-            return files - OTHER_FILES.min(files / 2);
+            return usize::try_from(files).unwrap_or(usize::MAX);
         }
     }
     usize::MAX

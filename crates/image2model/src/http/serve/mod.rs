@@ -5,12 +5,14 @@
 //! and no more: a connection holds one task, a few kilobytes and one of the [places](door) that there are.
 //!
 //! A connection passes the [`door`], is [secured](tls) where there is a certificate, and is then driven by
-//! [`connection`] under the time limits that [`pulse`] keeps, over the [`wire`] that tells it what comes and goes.
+//! [`connection`] under the time limits that [`pulse`] keeps, over the [`wire`] that tells it what comes and goes; of a
+//! stream of HTTP/2, [`taking`] knows whether its client takes anything.
 
 mod answer;
 mod connection;
 mod door;
 mod pulse;
+mod taking;
 mod tls;
 mod wire;
 

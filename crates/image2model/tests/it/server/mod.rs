@@ -1,11 +1,15 @@
 //! The real server against clients that mean it ill, byte by byte.
 
 mod attack;
+mod http2;
 mod limits;
 mod smuggling;
 mod tls;
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use tempfile::TempDir;
 use tokio::{
@@ -55,11 +59,24 @@ async fn rest(stream: &mut TcpStream) -> String {
     String::from_utf8_lossy(&came).into_owned()
 }
 
+/// Places are given back as connections end.
+async fn is_served_again(port: u16) {
+    let begun = Instant::now();
+    while !answer(&mut sent(port, HEALTH).await)
+        .await
+        .starts_with("HTTP/1.1 200")
+    {
+        assert!(begun.elapsed() < LONG, "nobody is served any more");
+    }
+}
+
 /// The next answer's status line, and whatever else came with it.
 async fn answer(stream: &mut TcpStream) -> String {
     let mut buffer = vec![0; 64 * 1024];
-    let count = timeout(LONG, stream.read(&mut buffer)).await.unwrap();
-    String::from_utf8_lossy(&buffer[..count.unwrap()]).into_owned()
+    let read = timeout(LONG, stream.read(&mut buffer)).await.unwrap();
+    // Who is turned away without a word is reset.
+    let count = read.unwrap_or(0);
+    String::from_utf8_lossy(&buffer[..count]).into_owned()
 }
 
 /// Sends a byte each tick until the connection is gone or something comes: what came.
