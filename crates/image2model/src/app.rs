@@ -283,7 +283,8 @@ async fn refuse_to_be_open(
     clock: Arc<dyn Clock>,
 ) -> anyhow::Result<()> {
     let listen = &config.listen;
-    if !Keyring::new(keys, clock, &config.keys).is_open().await? {
+    let keyring = Keyring::new(keys, clock, &config.keys, TaskTracker::new());
+    if !keyring.is_open().await? {
         return Ok(());
     }
     if !config.http.insecure_open {

@@ -41,7 +41,7 @@ pub(super) struct FairUse {
     streams: Places,
     /// Streams of each owner.
     owned_streams: Arc<Mutex<HashMap<Owner, u32>>>,
-    depths: Arc<Fresh<Depths>>,
+    depths: Fresh<Depths>,
 }
 
 /// One of the uploads that this process receives at once, for as long as it is kept.
@@ -73,7 +73,7 @@ impl FairUse {
             uploads: Places::new(config.upload.max_running),
             streams: Places::new(config.stream.max_open),
             owned_streams: Arc::default(),
-            depths: Arc::new(Fresh::new(FRESH)),
+            depths: Fresh::new(FRESH),
         }
     }
 
@@ -201,14 +201,15 @@ impl Service {
 
     /// Of all queues, as of [`FRESH`] ago at most; nothing where it is not known.
     pub(super) async fn depths(&self) -> Depths {
-        let read = async {
-            let depths = self.store.jobs.depths().await;
+        let jobs = self.store.jobs.clone();
+        let read = async move {
+            let depths = jobs.depths().await;
             depths.unwrap_or_else(|error| {
                 tracing::warn!(%error, "it is not known how much work waits");
                 Depths::default()
             })
         };
-        self.fair.depths.or(read).await
+        self.fair.depths.or(&self.tasks, read).await
     }
 
     /// Of the deeper of the queues that models are made from. An unknown depth keeps nobody out: of a store of which a

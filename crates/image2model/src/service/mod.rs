@@ -237,7 +237,7 @@ impl Service {
         tasks.spawn(feed.clone().run(parts.store.jobs.clone(), shutdown.clone()));
         tasks.spawn(keep_up(parts.metrics.clone(), shutdown.clone()));
         let keys = parts.store.keys.clone();
-        let keyring = Keyring::new(keys, parts.clock.clone(), &parts.config.keys);
+        let keyring = Keyring::new(keys, parts.clock.clone(), &parts.config.keys, tasks.clone());
         tasks.spawn(keyring.clone().keep_up(shutdown.clone()));
         Self(Arc::new(Shared {
             started: parts.clock.now(),

@@ -3,7 +3,7 @@
 use std::{
     fmt, io,
     path::Path,
-    sync::PoisonError,
+    sync::{Arc, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -11,7 +11,7 @@ use crate::{
     capacity::{disk::Space, host::Load, metrics::State},
     config::Keep,
     job::{Queue, Timestamp, WorkerId},
-    store::{Condition, SCHEDULER, StoreError, WorkerReport},
+    store::{Condition, Presence, SCHEDULER, StoreError, WorkerReport},
 };
 
 use super::{
@@ -61,13 +61,13 @@ pub struct Standing {
 }
 
 /// Who works, who leads, and what that means.
-type Presence = (Vec<WorkerReport>, Option<WorkerId>, Component);
+type Present = (Vec<WorkerReport>, Option<WorkerId>, Component);
 
 /// What the store answered last.
 pub(super) struct Asked {
     store: Fresh<Component>,
     condition: Fresh<Option<Condition>>,
-    presence: Fresh<Presence>,
+    presence: Fresh<Present>,
 }
 
 impl Default for Asked {
@@ -166,42 +166,26 @@ impl Service {
     /// What the store says of itself, where it does.
     async fn condition(&self) -> Option<Condition> {
         // A server that hangs is what it is to tell of, so it has all its time.
-        let read = async { self.store.jobs.condition().await.ok() };
-        self.asked.condition.or(read).await
+        let jobs = self.store.jobs.clone();
+        let read = async move { jobs.condition().await.ok() };
+        self.asked.condition.or(&self.tasks, read).await
     }
 
     async fn store_component(&self) -> Component {
-        let read = async {
+        let jobs = self.store.jobs.clone();
+        let read = async move {
             let asked = Instant::now();
-            let answer = in_time(self.store.jobs.ping())
-                .await
-                .and_then(|answer| answer);
+            let answer = in_time(jobs.ping()).await.and_then(|answer| answer);
             component("redis", asked, answer.as_ref().copied())
         };
-        self.asked.store.or(read).await
+        self.asked.store.or(&self.tasks, read).await
     }
 
     /// Without live workers nothing is made, and without a leader nothing is swept, but uploads are still taken:
     /// degraded.
-    async fn workers_component(&self) -> Presence {
-        self.asked.presence.or(self.presence()).await
-    }
-
-    async fn presence(&self) -> Presence {
-        let asked = Instant::now();
-        let presence = &self.store.presence;
-        let read = async { tokio::try_join!(presence.workers(), presence.leader(SCHEDULER)) };
-        match in_time(read).await.and_then(|read| read) {
-            Ok((workers, leader)) => {
-                let mut celery = component::<StoreError>("celery", asked, Ok(()));
-                celery.note = missing(&workers, leader.as_ref());
-                if celery.note.is_some() {
-                    celery.health = Health::Degraded;
-                }
-                (workers, leader, celery)
-            }
-            Err(error) => (Vec::new(), None, component("celery", asked, Err(&error))),
-        }
+    async fn workers_component(&self) -> Present {
+        let read = present(self.store.presence.clone());
+        self.asked.presence.or(&self.tasks, read).await
     }
 
     fn disk_component(&self) -> (Option<Space>, Component) {
@@ -268,6 +252,22 @@ impl Service {
 async fn in_time<T>(asked: impl Future<Output = T>) -> Result<T, StoreError> {
     let late = |_| StoreError::Unavailable("it takes too long to answer".to_owned());
     tokio::time::timeout(PATIENCE, asked).await.map_err(late)
+}
+
+async fn present(presence: Arc<dyn Presence>) -> Present {
+    let asked = Instant::now();
+    let read = async { tokio::try_join!(presence.workers(), presence.leader(SCHEDULER)) };
+    match in_time(read).await.and_then(|read| read) {
+        Ok((workers, leader)) => {
+            let mut celery = component::<StoreError>("celery", asked, Ok(()));
+            celery.note = missing(&workers, leader.as_ref());
+            if celery.note.is_some() {
+                celery.health = Health::Degraded;
+            }
+            (workers, leader, celery)
+        }
+        Err(error) => (Vec::new(), None, component("celery", asked, Err(&error))),
+    }
 }
 
 /// What the store promises to keep; what is to be mended there degrades its component.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
     access::{
@@ -32,7 +32,7 @@ const STALE: Duration = Duration::from_secs(30);
 const AFTER_TROUBLE: Duration = Duration::from_secs(3);
 /// Time between two looks at whether what stays open still may: with the age that the register may have then, 30 s.
 pub const REVIEW: Duration = Duration::from_secs(10);
-/// Least time between two looks for a key that is not known.
+/// Least time between two looks for a key that is not known, and between two that callers wait for while they fail.
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// The keys as this process knows them.
@@ -43,8 +43,9 @@ pub struct Keyring {
     /// Of the configuration: they need no store.
     configured: Arc<Vec<Key>>,
     known: Arc<Mutex<Known>>,
-    /// One look at a time.
+    /// One look at a time: of two at once, the older could come last and bring back a revoked key.
     looking: Arc<tokio::sync::Mutex<()>>,
+    tasks: TaskTracker,
 }
 
 #[derive(Default)]
@@ -52,6 +53,8 @@ struct Known {
     register: Arc<HashMap<KeyId, Key>>,
     secrets: Arc<[Secret]>,
     read: Option<Instant>,
+    /// When a look failed last, and why.
+    failed: Option<(Instant, StoreError)>,
     /// A register without keys opens nothing from now on: it is not what it was.
     is_closed: bool,
     used: HashMap<KeyId, Timestamp>,
@@ -76,9 +79,14 @@ impl Signer {
 }
 
 impl Keyring {
-    /// Before its first look at the register.
+    /// Before its first look at the register. The looks that callers wait for are of `tasks`.
     #[must_use]
-    pub fn new(store: Arc<dyn Keys>, clock: Arc<dyn Clock>, settings: &KeySettings) -> Self {
+    pub fn new(
+        store: Arc<dyn Keys>,
+        clock: Arc<dyn Clock>,
+        settings: &KeySettings,
+        tasks: TaskTracker,
+    ) -> Self {
         let configured = [
             (&settings.user, Scope::User),
             (&settings.admin, Scope::Admin),
@@ -100,24 +108,33 @@ impl Keyring {
             configured: Arc::new(configured),
             known: Arc::default(),
             looking: Arc::default(),
+            tasks,
         }
     }
 
-    /// Looks at the register; the first to do so makes a secret for links.
+    /// Notes when keys were used last, and looks at the register.
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
     pub async fn look(&self) -> Result<(), StoreError> {
-        let _turn = self.looking.lock().await;
-        self.look_in_turn().await
-    }
-
-    /// By whoever has the turn: of two looks at once, the older could come last and bring back a revoked key.
-    async fn look_in_turn(&self) -> Result<(), StoreError> {
         // They are noted next time: who reads still must, where nothing can be written.
         if let Err(error) = self.note_uses().await {
             tracing::warn!(%error, "the last uses of keys cannot be noted");
         }
+        let _turn = self.looking.lock().await;
+        self.look_in_turn().await
+    }
+
+    /// By whoever has the turn.
+    async fn look_in_turn(&self) -> Result<(), StoreError> {
+        let looked = self.read().await;
+        let failed = looked.as_ref().err().cloned();
+        self.known().failed = failed.map(|error| (Instant::now(), error));
+        looked
+    }
+
+    /// Takes the register as it is in the store; the first to do so makes a secret for links.
+    async fn read(&self) -> Result<(), StoreError> {
         let mut register = self.store.register().await?;
         if register.secrets.is_empty() {
             let secret = Secret::from_bytes(&random()?);
@@ -300,22 +317,38 @@ impl Keyring {
         if let Some(register) = fresh(&self.known(), STALE) {
             return Ok(register);
         }
-        let _turn = self.looking.lock().await;
-        if let Some(register) = fresh(&self.known(), STALE) {
-            return Ok(register);
-        }
-        self.look_in_turn().await?;
-        Ok(self.known().register.clone())
+        self.register_of(STALE).await
     }
 
     /// The register as of [`LOOK_AGAIN`] ago at most: so often somebody may make this process look by keys that do not
     /// exist.
     async fn newer_register(&self) -> Result<Arc<HashMap<KeyId, Key>>, ServiceError> {
-        let _turn = self.looking.lock().await;
-        let read = self.known().read;
-        if read.is_none_or(|read| read.elapsed() >= LOOK_AGAIN) {
-            self.look_in_turn().await?;
+        self.register_of(LOOK_AGAIN).await
+    }
+
+    /// The register as of so long ago at most. A store that has just failed is not asked again: all who wait would wait
+    /// for one try after the other. The look is a task of its own, which goes on when the caller leaves, so that one
+    /// who leaves at once does not have the next one look again.
+    async fn register_of(&self, age: Duration) -> Result<Arc<HashMap<KeyId, Key>>, ServiceError> {
+        let turn = self.looking.clone().lock_owned().await;
+        {
+            let known = self.known();
+            if let Some(register) = fresh(&known, age) {
+                return Ok(register);
+            }
+            if let Some((at, error)) = &known.failed
+                && at.elapsed() < LOOK_AGAIN
+            {
+                return Err(error.clone().into());
+            }
         }
+        let keyring = self.clone();
+        let look = self.tasks.spawn(async move {
+            let _turn = turn;
+            keyring.look_in_turn().await
+        });
+        look.await
+            .map_err(|error| StoreError::Unavailable(error.to_string()))??;
         Ok(self.known().register.clone())
     }
 

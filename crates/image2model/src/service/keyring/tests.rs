@@ -5,6 +5,8 @@ use async_trait::async_trait;
 use super::*;
 
 const PATH: &str = "/api/v1/jobs";
+/// Time that the store takes to tell its keys.
+const ANSWERS_IN: Duration = Duration::from_millis(10);
 
 /// A store of keys alone, which counts looks and can be away.
 #[derive(Default)]
@@ -33,6 +35,7 @@ impl Book {
 impl Keys for Book {
     async fn register(&self) -> Result<Register, StoreError> {
         self.looks.fetch_add(1, Ordering::Relaxed);
+        tokio::time::sleep(ANSWERS_IN).await;
         self.with(|register| register.clone())
     }
 
@@ -93,7 +96,7 @@ struct House {
 impl House {
     fn new(settings: &KeySettings) -> Self {
         let (book, clock) = (Arc::<Book>::default(), Arc::<Hand>::default());
-        let ring = Keyring::new(book.clone(), clock.clone(), settings);
+        let ring = Keyring::new(book.clone(), clock.clone(), settings, TaskTracker::new());
         Self { book, clock, ring }
     }
 
@@ -203,6 +206,34 @@ async fn a_register_that_cannot_be_read_is_gone_by_for_half_a_minute_and_never_o
     assert!(house.ring.find(&token).await.is_err());
     assert!(house.ring.is_open().await.is_err());
     assert!(house.ring.by_link(PATH, "1.a.b").await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_crowd_at_a_store_that_is_away_is_told_so_by_one_look() {
+    let house = house();
+    let token = house.make(1).await;
+    house.book.is_away.store(true, Ordering::Relaxed);
+    let crowd = (0..50).map(|_| house.ring.find(&token));
+    let told = futures::future::join_all(crowd).await;
+    assert!(told.iter().all(Result::is_err));
+    assert_eq!(house.book.looks.load(Ordering::Relaxed), 1);
+    house.book.is_away.store(false, Ordering::Relaxed);
+    tokio::time::advance(LOOK_AGAIN).await;
+    assert_eq!(house.shows(&token).await, Ok(()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn guesses_of_clients_that_leave_at_once_cost_one_look_too() {
+    let house = house();
+    house.ring.look().await.unwrap();
+    tokio::time::advance(LOOK_AGAIN).await;
+    let looks = house.book.looks.load(Ordering::Relaxed);
+    for seed in 2..60 {
+        let guess = Token::from_bytes(&[seed; 32]);
+        let asked = house.ring.find(&guess);
+        let _ = tokio::time::timeout(ANSWERS_IN / 20, asked).await;
+    }
+    assert_eq!(house.book.looks.load(Ordering::Relaxed), looks + 1);
 }
 
 #[tokio::test(start_paused = true)]
