@@ -6,7 +6,7 @@ import path from "node:path";
 import { after, before, describe, it } from "node:test";
 import { launch, Visit } from "./support/browser.mjs";
 import { assertGlb, assertStl } from "./support/models.mjs";
-import { copies, DUCK, EMPTY, HUGE, TEAPOT, TEXT } from "./support/pictures.mjs";
+import { CLAIMED, copies, DUCK, EMPTY, HUGE, TEAPOT, TEXT } from "./support/pictures.mjs";
 import { difference, ground, look } from "./support/pixels.mjs";
 import { Server } from "./support/server.mjs";
 
@@ -121,12 +121,12 @@ describe("what goes wrong", () => {
     const visit = await Visit.open(browser, server);
     const { page } = visit;
     visit.expected.push("status of 400");
-    await visit.choose([EMPTY, await file(DUCK)]);
+    await visit.choose([CLAIMED, await file(DUCK)]);
     await visit.create();
-    await page.getByRole("list", { name: "Chosen pictures" }).getByText("The file is empty.").waitFor();
-    await page.getByRole("alert").getByText("empty.png", { exact: false }).waitFor();
+    await page.getByRole("list", { name: "Chosen pictures" }).getByText("The declared type \"text/plain\" is not image/*.").waitFor();
+    await page.getByRole("alert").getByText("claimed.png", { exact: false }).waitFor();
     await visit.assertAccessible("a refusal");
-    await page.getByRole("button", { name: "Remove empty.png" }).click();
+    await page.getByRole("button", { name: "Remove claimed.png" }).click();
     await visit.create();
     await visit.model();
     await visit.close();
@@ -137,9 +137,10 @@ describe("what the server would refuse", () => {
   it("is left out when it is chosen, and named", async () => {
     const visit = await Visit.open(browser, server);
     const { page } = visit;
-    await visit.choose([HUGE, ...copies(await readFile(DUCK), 27), { ...TEXT, name: "letter.txt" }]);
+    await visit.choose([HUGE, EMPTY, ...copies(await readFile(DUCK), 27), { ...TEXT, name: "letter.txt" }]);
     const told = page.getByRole("alert");
     await told.getByText("Only JPEG, PNG and WebP pictures are read; left out: letter.txt.").waitFor();
+    await told.getByText("An empty file is no picture; left out: empty.png.").waitFor();
     await told.getByText("A picture may have 10 MB at most; left out: huge.png.").waitFor();
     await told.getByText(/^25 pictures at most .* left out: picture-26\.jpg, picture-27\.jpg\.$/).waitFor();
     await page.getByText("25 pictures chosen").waitFor();

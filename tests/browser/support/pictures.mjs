@@ -16,8 +16,10 @@ export const TEXT = {
 /** A picture that is over the limit. */
 export const HUGE = { name: "huge.png", mimeType: "image/png", buffer: Buffer.alloc(11 * 1024 * 1024, 7) };
 
-/** A picture that the server refuses before it is decoded. */
 export const EMPTY = { name: "empty.png", mimeType: "image/png", buffer: Buffer.alloc(0) };
+
+/** A picture that the server refuses before it is decoded. */
+export const CLAIMED = { name: "claimed.png", mimeType: "text/plain", buffer: Buffer.from("a text") };
 
 /** `count` copies of a picture under names of their own. */
 export function copies(picture, count) {

@@ -26,11 +26,12 @@ export function leftOut(
 ): { taken: File[]; told: string[] } {
   const { max_files: most, max_file_bytes: largest } = limits ?? { max_files: Infinity, max_file_bytes: Infinity };
   const pictures = files.filter(({ name }) => TAKEN.test(name));
-  const small = pictures.filter(({ size }) => size <= largest);
+  const small = pictures.filter(({ size }) => size > 0 && size <= largest);
   const room = Math.max(0, most - chosen);
   const reasons: [string, File[]][] = [
     ["Only JPEG, PNG and WebP pictures are read", files.filter((file) => !pictures.includes(file))],
-    [`A picture may have ${bytes(largest)} at most`, pictures.filter((file) => !small.includes(file))],
+    ["An empty file is no picture", pictures.filter(({ size }) => size === 0)],
+    [`A picture may have ${bytes(largest)} at most`, pictures.filter(({ size }) => size > largest)],
     [`${plural(most, "picture")} at most are made at once; add the others afterwards`, small.slice(room)],
   ];
   const told = reasons.filter(([, out]) => out.length).map(([why, out]) => `${why}; left out: ${names(out)}.`);
