@@ -23,7 +23,7 @@ pub(super) fn heard<T>(settings: &LogSettings, command: impl FnOnce() -> T) -> T
     tracing::subscriber::with_default(subscriber, command)
 }
 
-/// Tells of an act once it is over, whatever became of it.
+/// Tells of an act when it begins, and once it is over, whatever became of it.
 ///
 /// # Errors
 /// The act's own.
@@ -31,6 +31,7 @@ pub(super) async fn act<T, E>(
     command: &str,
     work: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
+    tracing::info!(target: "audit", key = "none", command, "an act on the command line begins");
     let done = work.await;
     let outcome = if done.is_ok() { "done" } else { "failed" };
     tracing::info!(target: "audit", key = "none", command, outcome, "an act on the command line");

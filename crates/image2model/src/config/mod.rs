@@ -239,7 +239,8 @@ pub struct StreamSettings {
     /// Seconds that a stream lasts unless its reader asks otherwise.
     pub timeout: u64,
     pub heartbeat: u64,
-    /// Streams that one process has open at once; one caller's share is a quarter of them, or 25 where that is more.
+    /// Streams that one process has open at once; one caller's share is a quarter of them or 25, whichever is more, but no more
+    /// than half.
     pub max_open: usize,
 }
 

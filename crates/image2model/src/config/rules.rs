@@ -208,6 +208,11 @@ impl Config {
                 "from 1 to 3650 days",
             ),
             (
+                "log.level",
+                is_filter(&self.log.level),
+                "trace, debug, info, warn, error or off, or several of TARGET=LEVEL by comma",
+            ),
+            (
                 "log.format",
                 ["text", "json"].contains(&self.log.format.as_str()),
                 "text or json",
@@ -226,9 +231,37 @@ fn is_origin(text: &str) -> bool {
     named && !text.ends_with('/')
 }
 
+/// Whether each part is a level or says which target it is for. A lone word that is no level would be a target, of which
+/// alone everything is logged.
+fn is_filter(text: &str) -> bool {
+    let levels = ["trace", "debug", "info", "warn", "error", "off"];
+    text.split(',').map(str::trim).all(|part| {
+        part.contains(['=', '[']) || levels.iter().any(|level| part.eq_ignore_ascii_case(level))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_of_the_log_is_known_or_says_for_what_it_is() {
+        for (level, holds) in [
+            ("info", true),
+            ("WARN", true),
+            ("info,access=info, image2model::worker=trace", true),
+            ("off,[job{id=1}]=debug", true),
+            ("inof", false),
+            ("info,hyper", false),
+            ("", false),
+        ] {
+            let mut config = Config::default();
+            config.log.level = level.to_owned();
+            let checked = config.validate();
+            assert_eq!(checked.is_ok(), holds, "{level:?}");
+            assert!(checked.err().is_none_or(|(key, _)| key == "log.level"));
+        }
+    }
 
     #[test]
     fn an_upload_is_over_before_its_files_count_as_leftovers() {

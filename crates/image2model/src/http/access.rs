@@ -160,6 +160,17 @@ pub(super) async fn holder(service: &Service, token: &Token) -> Result<Option<Ca
     }
 }
 
+/// Whether names of the inside are for this caller: an administrator, and anybody where there are no keys.
+pub(super) async fn sees_inside(service: &Service, headers: &HeaderMap) -> bool {
+    match token(headers) {
+        Ok(Some(token)) => match holder(service, &token).await {
+            Ok(caller) => caller.is_none_or(|caller| caller.is_admin),
+            Err(_) => false,
+        },
+        _ => service.keyring.is_open().await.unwrap_or(false),
+    }
+}
+
 /// Why somebody is refused: `problem`, except where no key at all can be right.
 pub(super) fn closed(service: &Service, problem: Problem) -> Problem {
     if !service.keyring.has_lost_its_keys() {

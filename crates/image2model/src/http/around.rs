@@ -142,9 +142,8 @@ impl Drop for Counted {
         self.service
             .requests
             .answered(label, endpoint, status, took);
-        // Within the text, since a URI is ASCII.
         let path = self.asked.uri.path();
-        let path = path.get(..LOGGED_PATH).unwrap_or(path);
+        let path = &path[..path.floor_char_boundary(LOGGED_PATH)];
         self.service.logs.request(logs::Request {
             method: method.as_str(),
             endpoint,

@@ -137,7 +137,7 @@ impl Code {
             ),
             Self::Invalid => (
                 "422",
-                "A field is missing, unknown or out of bounds; `details.validation_errors` names each.",
+                "A field is missing, unknown or out of bounds; `details.validation_errors` names it.",
                 "Mend the fields.",
             ),
             Self::KeyReused => (

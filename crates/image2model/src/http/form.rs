@@ -178,14 +178,14 @@ impl Form<'_> {
             (false, Some(_)) => Err(Problem::field(
                 &shortened(&name),
                 format!(
-                    "{:?} is a file; {} sent as {}.",
+                    "There is no part {:?} for files; {}.",
                     shortened(&name),
                     match self.intake {
-                        Intake::Pictures => "images are",
-                        Intake::Archive => "an archive is",
-                        Intake::Meshes => "meshes are",
+                        Intake::Pictures =>
+                            "send images in parts named files, an archive to /api/v1/upload/zip",
+                        Intake::Archive => "send the archive in the part file",
+                        Intake::Meshes => "send meshes in parts named file",
                     },
-                    self.intake.part()
                 ),
                 "unexpected_file",
             )),

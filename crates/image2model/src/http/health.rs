@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::IntoResponse,
 };
 use schemars::JsonSchema;
@@ -17,7 +17,7 @@ use crate::{
     service::{Component, Health, Service, Standing},
 };
 
-use super::{error::Problem, openapi::Doc};
+use super::{access, error::Problem, openapi::Doc};
 
 pub(super) const VERSION: &str = env!("CARGO_PKG_VERSION");
 const SERVICE: &str = "image2model-backend";
@@ -103,9 +103,13 @@ pub(super) async fn readiness(State(service): State<Service>) -> Result<Json<Rea
     }))
 }
 
-pub(super) async fn detailed(State(service): State<Service>) -> Result<Json<Report>, Problem> {
-    let standing = service.standing().await;
-    let report = report(&standing, &service);
+pub(super) async fn detailed(
+    State(service): State<Service>,
+    headers: HeaderMap,
+) -> Result<Json<Report>, Problem> {
+    let (standing, inside) =
+        tokio::join!(service.standing(), access::sees_inside(&service, &headers));
+    let report = report(&standing, &service, inside);
     if standing.health() == Health::Unhealthy {
         let problem = Problem::new(
             StatusCode::SERVICE_UNAVAILABLE,
@@ -157,7 +161,10 @@ pub(super) fn docs() -> Vec<Doc> {
                 json!({"status": "ready", "timestamp": time, "components": [component]}),
             ),
         Doc::get("/api/v1/health/detailed", "health", "report")
-            .says("The service with everything that it needs", "")
+            .says(
+                "The service with everything that it needs",
+                "Where there are keys, the names of processes and servers are for administrators.",
+            )
             .answers::<Report>(
                 200,
                 "How it stands.",
@@ -268,7 +275,8 @@ struct Kept {
     text: String,
 }
 
-fn report(standing: &Standing, service: &Service) -> Report {
+/// With the names of processes and servers only for those who may see the `inside`.
+fn report(standing: &Standing, service: &Service, inside: bool) -> Report {
     Report {
         status: word(standing.health()),
         service: SERVICE,
@@ -278,7 +286,7 @@ fn report(standing: &Standing, service: &Service) -> Report {
         components: standing
             .components
             .iter()
-            .map(|component| shown(component, standing))
+            .map(|component| shown(component, standing, inside))
             .collect(),
         uptime_seconds: standing.uptime.as_secs_f64(),
         results: Kept {
@@ -306,11 +314,11 @@ fn system(standing: &Standing) -> Machine {
     }
 }
 
-fn shown(component: &Component, standing: &Standing) -> ComponentReport {
+fn shown(component: &Component, standing: &Standing, inside: bool) -> ComponentReport {
     let mut details = Map::new();
     match component.name {
-        "celery" => details = workers(standing),
-        "redis" => {
+        "celery" => details = workers(standing, inside),
+        "redis" if inside => {
             let promise = standing.promise.iter();
             details.extend(promise.map(|promise| ("durability".to_owned(), json!(promise))));
         }
@@ -322,7 +330,10 @@ fn shown(component: &Component, standing: &Standing) -> ComponentReport {
         }
         _ => {}
     }
-    if let Some(note) = &component.note {
+    let names_servers = component.name == "redis";
+    if let Some(note) = &component.note
+        && (inside || !names_servers)
+    {
         details.insert("note".to_owned(), json!(note));
     }
     ComponentReport {
@@ -335,8 +346,12 @@ fn shown(component: &Component, standing: &Standing) -> ComponentReport {
     }
 }
 
-fn workers(standing: &Standing) -> Map<String, Value> {
+fn workers(standing: &Standing, inside: bool) -> Map<String, Value> {
     let reports = &standing.workers;
+    let count = ("active_workers".to_owned(), json!(reports.len()));
+    if !inside {
+        return Map::from_iter([count]);
+    }
     let names: Vec<_> = reports.iter().map(|report| &report.worker).collect();
     let pools: Vec<_> = reports
         .iter()
@@ -350,7 +365,7 @@ fn workers(standing: &Standing) -> Map<String, Value> {
         })
         .collect();
     Map::from_iter([
-        ("active_workers".to_owned(), json!(reports.len())),
+        count,
         ("workers".to_owned(), json!(names)),
         ("pools".to_owned(), json!(pools)),
         (

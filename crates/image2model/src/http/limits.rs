@@ -109,14 +109,20 @@ fn refusal(access: Access, admission: &Admission) -> Problem {
 
 /// Refuses a request of whose body nothing was read.
 pub(super) async fn turn_away(problem: Problem, headers: &HeaderMap, body: Body) -> Response {
-    // One that waits to be asked for its body has sent nothing.
-    if !headers.contains_key(header::EXPECT) {
-        linger(body).await;
-    }
+    hear_out(headers, body).await;
     problem.into_response()
 }
 
-async fn linger(body: Body) {
+/// Whether the client sends a body only once it is asked for it: nothing of it is on its way.
+pub(super) fn waits_to_be_asked(headers: &HeaderMap) -> bool {
+    headers.contains_key(header::EXPECT)
+}
+
+/// Takes a little off a refused client of whose body nothing was read.
+pub(super) async fn hear_out(headers: &HeaderMap, body: Body) {
+    if waits_to_be_asked(headers) {
+        return;
+    }
     let mut chunks = body.into_data_stream();
     let rest = async {
         let mut taken = 0;

@@ -25,6 +25,7 @@ use futures::{Stream, StreamExt as _};
 
 use super::{
     error::Problem,
+    limits,
     pace::{Late, cause},
 };
 
@@ -65,16 +66,21 @@ impl<S: Send + Sync> FromRequest<S> for Parts {
     type Rejection = MultipartRejection;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Self::Rejection> {
+        let (head, body) = request.into_parts();
+        // Tried without the body first, which a refused client is still sending.
+        let without = Request::from_parts(head.clone(), Body::empty());
+        if let Err(refused) = Multipart::from_request(without, state).await {
+            limits::hear_out(&head.headers, body).await;
+            return Err(refused);
+        }
         let progress = Arc::<Progress>::default();
-        let request = request.map(|body| {
-            Body::from_stream(Steps {
-                body: body.into_data_stream(),
-                held: Bytes::new(),
-                room: STEP,
-                progress: progress.clone(),
-            })
+        let body = Body::from_stream(Steps {
+            body: body.into_data_stream(),
+            held: Bytes::new(),
+            room: STEP,
+            progress: progress.clone(),
         });
-        let multipart = Multipart::from_request(request, state).await?;
+        let multipart = Multipart::from_request(Request::from_parts(head, body), state).await?;
         Ok(Self {
             multipart,
             progress,

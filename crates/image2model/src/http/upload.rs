@@ -14,13 +14,14 @@ use serde_json::json;
 
 use crate::{
     job::{ItemId, ItemStatus, Job, JobId, JobStatus},
-    service::{Caller, Service, UploadPlace},
+    service::{Caller, Service, Submission, UploadPlace},
 };
 
 use super::{
     caller::{item_id, job_id, shortened},
     error::Problem,
     form::{self, Intake},
+    limits,
     openapi::{self, Doc, FileStatus, Id, Parameter},
     parts::Parts,
     render,
@@ -75,10 +76,7 @@ pub(super) async fn accept(
     let place = match service.upload_place(&caller) {
         Ok(place) => place,
         Err(crowded) => {
-            // One that waits to be asked for its body has sent nothing.
-            if !headers.contains_key(header::EXPECT) {
-                hear_out(&mut parts).await;
-            }
+            hear_out_unread(limits::waits_to_be_asked(headers), &mut parts).await;
             return Err(crowded.into());
         }
     };
@@ -91,15 +89,29 @@ pub(super) async fn accept_at(
     service: Service,
     caller: Caller,
     headers: &HeaderMap,
-    parts: Parts,
+    mut parts: Parts,
     intake: Intake,
 ) -> Result<Response, Problem> {
-    let key = idempotency_key(headers)?;
+    let waits = limits::waits_to_be_asked(headers);
+    let key = match idempotency_key(headers) {
+        Ok(key) => key,
+        Err(problem) => {
+            hear_out_unread(waits, &mut parts).await;
+            return Err(problem);
+        }
+    };
     // Not this request's own future, which is dropped when the client leaves: then nobody would clean up.
     let (of, by) = (service.clone(), caller.clone());
     let work = async move {
         let _place = place;
-        take_in(of, by, key, parts, intake).await
+        let may_hurry = by.may_hurry;
+        match of.begin(by, key.as_deref()).await {
+            Ok(submission) => take_in(&of, submission, may_hurry, parts, intake).await,
+            Err(refused) => {
+                hear_out_unread(waits, &mut parts).await;
+                Err(refused.into())
+            }
+        }
     };
     let job = service.see_through(work).await.map_err(|error| {
         tracing::error!(%error, "taking in an upload failed");
@@ -114,14 +126,12 @@ pub(super) async fn accept_at(
 }
 
 async fn take_in(
-    service: Service,
-    caller: Caller,
-    key: Option<String>,
+    service: &Service,
+    mut submission: Submission,
+    may_hurry: bool,
     mut parts: Parts,
     intake: Intake,
 ) -> Result<Job, Problem> {
-    let may_hurry = caller.may_hurry;
-    let mut submission = service.begin(caller, key.as_deref()).await?;
     let settings = &service.config.upload;
     let read = form::read(intake, settings, &mut submission, &mut parts).await;
     match read.and_then(|asked| asked.allowed(may_hurry)) {
@@ -133,6 +143,13 @@ async fn take_in(
             hear_out(&mut parts).await;
             Err(problem)
         }
+    }
+}
+
+/// The same where nothing of the form was read: one that waits to be asked for it has sent nothing.
+async fn hear_out_unread(waits: bool, parts: &mut Parts) {
+    if !waits {
+        hear_out(parts).await;
     }
 }
 

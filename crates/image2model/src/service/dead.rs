@@ -71,18 +71,17 @@ impl DeadLetters {
     /// [`ServiceError::NotFound`] where there is no such dead task or its job was deleted; [`ServiceError::Conflict`]
     /// when nothing can be made of it any more.
     pub async fn requeue(&self, id: &TaskId) -> Result<Job, ServiceError> {
-        let task = self.jobs.task(id).await.map_err(readable)?;
-        let is_dead = |task: &Task| matches!(task.state, TaskState::Dead { .. });
-        let Some(task) = task.filter(is_dead) else {
-            return Err(ServiceError::NotFound("dead letter"));
-        };
         let job = self.jobs.job(id.job).await.map_err(readable)?;
         let is_wanted = |job: &Job| !job.deleted || id.work == Work::Remove;
         let Some(job) = job.filter(is_wanted) else {
             return Err(ServiceError::NotFound("dead letter"));
         };
+        let task = self.jobs.task(id).await.map_err(readable)?;
+        let is_dead = |task: &Task| matches!(task.state, TaskState::Dead { .. });
+        let is_dead = task.as_ref().is_some_and(is_dead);
         match &id.work {
-            Work::Generate { item } => self.make_again(&job, &task, *item).await,
+            Work::Generate { item } => self.make_again(&job, id, *item, is_dead).await,
+            _ if !is_dead => Err(ServiceError::NotFound("dead letter")),
             Work::Convert { item, format } => {
                 let item = job.id.item(*item);
                 self.jobs.request_format(item, format).await?;
@@ -95,15 +94,24 @@ impl DeadLetters {
         }
     }
 
-    async fn make_again(&self, old: &Job, task: &Task, item: u8) -> Result<Job, ServiceError> {
+    async fn make_again(
+        &self,
+        old: &Job,
+        task: &TaskId,
+        item: u8,
+        is_dead: bool,
+    ) -> Result<Job, ServiceError> {
         let item = old
             .item(item)
             .ok_or(ServiceError::NotFound("dead letter"))?;
         // No client's own key has a line break in it.
-        let key = format!("requeue\n{}", task.id);
+        let key = format!("requeue\n{task}");
         let id = JobId::derived(&old.owner.0, &key);
         let fingerprint = again::fingerprint(old.id, Some(item.number), None);
         let made = again::made_before(&*self.jobs, id, &old.owner, &fingerprint).await?;
+        if !is_dead {
+            return made.ok_or(ServiceError::NotFound("dead letter"));
+        }
         let again = Again {
             jobs: &*self.jobs,
             artifacts: &self.artifacts,
@@ -122,7 +130,7 @@ impl DeadLetters {
                 job
             }
         };
-        match self.jobs.bury(&task.id).await {
+        match self.jobs.bury(task).await {
             // Who asked at the same time was quicker, with the same job.
             Ok(()) | Err(StoreError::NotFound) => Ok(new),
             Err(error) => Err(error.into()),

@@ -1,5 +1,5 @@
-//! Places of which a process has so many, and one caller a share: a quarter of all, or [`LEAST_SHARE`]. Who is held to no
-//! rate may have all.
+//! Places of which a process has so many, and one caller a share: a quarter of all, or [`LEAST_SHARE`], but no more than
+//! half. Who is held to no rate may have all.
 
 use std::{
     collections::HashMap,
@@ -12,7 +12,7 @@ use crate::job::Flow;
 
 use super::Caller;
 
-/// What each may have while there are places: of uploads a browser's with the most files, one each.
+/// What each may have of a good many places: of uploads a browser's with the most files, one each. Of few, half.
 const LEAST_SHARE: usize = 25;
 
 /// All of a kind.
@@ -76,7 +76,7 @@ impl Places {
         if caller.is_unlimited {
             return Ok(None);
         }
-        let most = LEAST_SHARE.max(self.all / 4);
+        let most = LEAST_SHARE.min(self.all.div_ceil(2)).max(self.all / 4);
         let mut held = lock(&self.held);
         let own = held.entry(caller.flow.clone()).or_default();
         if *own >= most {
@@ -134,6 +134,14 @@ mod tests {
         drop(first);
         assert!(places.pass(place, &one).is_ok());
         assert_eq!(lock(&places.held).get(&other.flow), None);
+    }
+
+    #[test]
+    fn of_few_places_a_caller_has_half() {
+        for (all, share) in [(1, 1), (5, 3), (30, 15), (60, 25)] {
+            let held = taken(&Places::new(all), &stranger("192.0.2.1"));
+            assert_eq!(held.len(), share, "of {all}");
+        }
     }
 
     #[test]

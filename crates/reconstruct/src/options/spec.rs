@@ -148,7 +148,8 @@ const RELIEF: [Spec; 6] = [
             default: Some(0.0),
             unit: "mm",
         },
-        help: "width of a plain border around a whole picture; a cut-out relief has none",
+        help: "width of a flat border around a whole picture, in the colours of its edge, a third of the size at most; a cut-out \
+               relief has none",
     },
     Spec {
         name: "cut_out",

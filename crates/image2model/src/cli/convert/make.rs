@@ -71,7 +71,13 @@ impl Maker {
         let needed = if is_mesh {
             import::peak_bytes(&source)?
         } else {
-            reconstruct::peak_bytes(&source, mask, &self.options, &limits)?
+            let needed = reconstruct::peak_bytes(&source, mask, &self.options, &limits);
+            needed.map_err(|error| match (error, &plan.source) {
+                (Error::UnknownFormat, Source::File(path)) if names_mesh(path) => {
+                    Error::UnknownMesh
+                }
+                (error, _) => error,
+            })?
         };
         let room = handle.block_on(self.budget.take(needed));
         let _room = room.map_err(|refused| Failure {

@@ -174,7 +174,7 @@ fn lock(data_dir: &Path) -> Result<File, OpenError> {
     match try_lock(&file) {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError(format!(
-            "the data directory {shown} is in use by another process"
+            "the data directory {shown} is in use by another process: stop that one, or pass another --data-dir"
         ))),
         Err(TryLockError::Error(error)) => Err(OpenError(format!(
             "cannot lock the data directory {shown}: {error}"

@@ -121,7 +121,7 @@ async fn one_directory_serves_one_process() {
     let (dir, clock, store) = fresh();
     let refused = refusal(dir.path());
     let expected = format!(
-        "the data directory {} is in use by another process",
+        "the data directory {} is in use by another process: stop that one, or pass another --data-dir",
         dir.path().display()
     );
     assert_eq!(refused, expected);

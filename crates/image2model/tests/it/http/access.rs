@@ -9,7 +9,7 @@ use axum::{
 use image2model::{
     access::{Key, Scope, Token},
     http::{self, Access},
-    job::{JobId, Owner, Queue, Timestamp},
+    job::{JobId, Owner, Queue, Timestamp, transition::Retry},
     service::Caller,
 };
 use serde_json::json;
@@ -192,6 +192,28 @@ impl Tenants {
     async fn status_of(&self, asked: Request<Body>) -> u16 {
         self.api.send(asked).await.status.as_u16()
     }
+}
+
+#[tokio::test]
+async fn an_administrators_links_open_nothing_of_another_owners() {
+    let tenants = Tenants::new().await;
+    let headers = [("authorization", &*bearer(&tenants.owner))];
+    let form = form_with(&[picture("duck.png", b"bytes")], &headers);
+    assert_eq!(tenants.api.send(form).await.status, 200);
+    for started in tenants.api.start(Queue::ModelGeneration).await {
+        tenants.api.fail(&started.lease, Retry::Never).await;
+    }
+    let admin = async |method, path: &str| {
+        let asked = asking(&method, path, Some(&tenants.admin));
+        tenants.api.send(asked).await.json()
+    };
+    let list = "/api/v1/admin/dead-letters";
+    let dead = admin(Method::GET, list).await;
+    let dead = dead["dead_letters"][0]["id"].as_str().unwrap();
+    let taken_up = admin(Method::POST, &format!("{list}/{dead}/requeue")).await;
+    let stream = taken_up["stream_url"].as_str().unwrap();
+    assert!(stream.contains("?link="), "{stream}");
+    assert_eq!(tenants.status(&Method::GET, stream, None).await, 404);
 }
 
 pub(super) fn bearer(token: &Token) -> String {

@@ -6,7 +6,12 @@ use image2model::{
     store::{SCHEDULER, WorkerLoad, WorkerReport},
 };
 
-use super::{Api, GB, assert_problem};
+use super::{
+    Api, GB, ROOM,
+    admin::{ADMIN, USER},
+    assert_problem,
+};
+use serde_json::json;
 
 #[tokio::test]
 async fn the_plain_health_answers_under_all_its_paths() {
@@ -86,6 +91,33 @@ async fn the_detailed_report_names_what_monitors_look_for() {
             .unwrap()
             .contains("5 GB or 5 %")
     );
+}
+
+#[tokio::test]
+async fn names_of_the_inside_are_told_to_administrators_alone_where_there_are_keys() {
+    let api = Api::with(
+        |config| {
+            config.keys.admin = ADMIN.to_owned();
+            config.keys.user = USER.to_owned();
+        },
+        ROOM,
+    );
+    has_worker(&api, &Queue::ALL).await;
+    has_leader(&api).await;
+    let path = "/api/v1/health/detailed";
+    let whole = api.ask(ADMIN, "GET", path, None).await.text();
+    for name in ["worker-1", "scheduler-1"] {
+        assert!(whole.contains(name), "{whole}");
+        for told in [api.get(path).await, api.ask(USER, "GET", path, None).await] {
+            let body = told.json();
+            assert!(!told.text().contains(name), "{body}");
+            assert_eq!(body["status"], "healthy");
+            assert_eq!(
+                body["components"][1]["details"],
+                json!({"active_workers": 1})
+            );
+        }
+    }
 }
 
 /// A worker of some queues has just reported.
@@ -211,7 +243,7 @@ async fn a_part_that_is_gone_for_fifteen_seconds_takes_the_process_out() {
     assert_eq!(body["details"]["status"], "not_ready");
     assert_eq!(body["details"]["failed_components"][0], "disk_space");
 
-    *api.space.lock().unwrap() = Some(super::ROOM);
+    *api.space.lock().unwrap() = Some(ROOM);
     assert_eq!(ready().await.status, 200);
     *api.space.lock().unwrap() = None;
     assert_eq!(ready().await.status, 200);

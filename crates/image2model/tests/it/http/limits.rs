@@ -417,7 +417,7 @@ async fn one_upload_too_many_is_refused_before_it_is_read() {
 
 #[tokio::test]
 async fn one_caller_has_a_share_of_the_uploads_and_leaves_the_rest_to_others() {
-    let it = Keyed::with(|config| config.upload.max_running = 30).await;
+    let it = Keyed::with(|config| config.upload.max_running = 60).await;
     let other = add_key(&it.api, 2, |key| key.owner.0 = "other".to_owned()).await;
     let mut held = Vec::new();
     for _ in 0..25 {
@@ -429,7 +429,7 @@ async fn one_caller_has_a_share_of_the_uploads_and_leaves_the_rest_to_others() {
     let body = assert_problem(&refused, 503);
     assert_eq!(
         body["message"],
-        "25 of your uploads are being received, which is one caller's share of 30 (upload.max_running); try again when \
+        "25 of your uploads are being received, which is one caller's share of 60 (upload.max_running); try again when \
          one has ended."
     );
     assert_eq!(refused.header("retry-after"), "5");

@@ -8,13 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use axum::{body::Body, http::Request};
+use axum::{
+    body::Body,
+    http::{HeaderValue, Request},
+};
 use futures::{StreamExt as _, stream};
+use image2model::capacity::disk::Space;
 use serde_json::json;
 use tokio::{sync::mpsc, task::JoinHandle, time::sleep};
 use tokio_stream::wrappers::ReceiverStream;
 
-use super::{Answer, Api, BOUNDARY, ROOM, assert_problem, encoded, picture, raw_form, request};
+use super::{Answer, Api, BOUNDARY, GB, ROOM, assert_problem, encoded, picture, raw_form, request};
 
 const MEGABYTE: usize = 1024 * 1024;
 
@@ -100,6 +104,37 @@ async fn a_stalled_body_of_any_other_request_is_given_up() {
         let detail = problem["detail"].as_str().unwrap();
         assert!(detail.contains("came for 1 s"), "{path}: {detail}");
         drop(stalled);
+    }
+}
+
+/// A client that is cut off while it sends reads no answer.
+#[tokio::test]
+async fn who_is_refused_before_the_form_is_read_may_send_it_to_its_end() {
+    let api = Api::new();
+    *api.space.lock().unwrap() = Some(Space {
+        total: 1000 * GB,
+        free: GB,
+    });
+    let form = encoded(&[picture("a.png", &vec![7; 4 * MEGABYTE])]);
+    let picture_alone = vec![7; 100_000];
+    for (content, field, status) in [
+        (&form, ("accept", "*/*"), 507),
+        (&form, ("idempotency-key", "\u{e9}"), 400),
+        (&picture_alone, ("content-type", "image/jpeg"), 415),
+    ] {
+        let taken = Arc::new(AtomicUsize::new(0));
+        let counted = taken.clone();
+        let pieces: Vec<_> = content.chunks(MEGABYTE / 16).map(<[u8]>::to_vec).collect();
+        let body = stream::iter(pieces).map(move |piece| {
+            counted.fetch_add(piece.len(), Ordering::Relaxed);
+            Ok::<_, std::io::Error>(piece)
+        });
+        let mut request = raw_form(Body::from_stream(body), &[]);
+        let (name, value) = field;
+        let value = HeaderValue::from_bytes(value.as_bytes()).unwrap();
+        request.headers_mut().insert(name, value);
+        assert_problem(&api.send(request).await, status);
+        assert_eq!(taken.load(Ordering::Relaxed), content.len(), "{status}");
     }
 }
 

@@ -175,7 +175,7 @@ async fn what_the_form_shows_to_be_wrong_is_refused_whole() {
     for (parts, status, words) in [
         (vec![], 422, "file is missing"),
         (vec![no_file], 422, "file must be files"),
-        (vec![named_files], 422, "an archive is sent as file"),
+        (vec![named_files], 422, "send the archive in the part file"),
         (
             vec![archive(&one), archive(&one)],
             422,
