@@ -89,7 +89,7 @@ mod tests {
                 tokio::time::sleep(7 * SECOND).await;
             }
             taking.handed_out();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         };
         unless_untaken(answering, 5 * SECOND).await;
         assert_eq!(began.elapsed(), (20 + 33 + 5) * SECOND);
