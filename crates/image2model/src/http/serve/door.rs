@@ -21,9 +21,9 @@ use crate::{
 
 /// Descriptors that are kept for everything that is no connection inside; where there are few, half of all.
 const OTHER_FILES: usize = 256;
-/// Of these, the share of those who are told at once why they are turned away; more, and they are turned away without a
+/// One in so many of these is for those who are told why they are turned away; more, and they are turned away without a
 /// word.
-const TOLD_AT_ONCE: usize = 4;
+const TOLD_SHARE: usize = 4;
 /// For a client to hear why it was turned away, before the connection is reset under it.
 const LAST_WORDS: Duration = Duration::from_secs(1);
 
@@ -78,7 +78,7 @@ impl Door {
         Self {
             most: unlimited(settings.max_connections).min(files - others),
             most_of_one: unlimited(settings.max_connections_per_address),
-            most_told: others / TOLD_AT_ONCE,
+            most_told: others / TOLD_SHARE,
             trusted: settings.trusted_proxies.clone(),
             inside: Arc::default(),
             told: Arc::default(),
