@@ -280,9 +280,9 @@ fn unknown(values: &Values, key: &str, origin: &Origin) -> ConfigError {
     let table = key.rsplit_once('.').map_or("", |(table, _)| table);
     let known: Vec<_> = values
         .keys()
-        .filter_map(|k| {
-            k.strip_prefix(table)
-                .map(|rest| rest.trim_start_matches('.'))
+        .filter_map(|known| match table {
+            "" => Some(known.as_str()),
+            table => known.strip_prefix(table)?.strip_prefix('.'),
         })
         .filter_map(|rest| rest.split('.').next())
         .collect();
@@ -316,16 +316,22 @@ fn assemble(values: &Values) -> Result<Config, ConfigError> {
         .map_err(|error| first_bad_leaf(values, &error.to_string()))
 }
 
-/// serde names the expected type but not the key, so each leaf is tried alone over the defaults.
+/// serde names the expected type, in its own words, but not the key, so each leaf is tried alone over the defaults.
 fn first_bad_leaf(values: &Values, message: &str) -> ConfigError {
     let changed = values
         .iter()
         .filter(|(_, (_, origin))| *origin != Origin::Default);
     for (key, (value, origin)) in changed {
         let Ok(mut alone) = defaults() else { break };
-        alone.insert(key.clone(), (value.clone(), Origin::Default));
+        let usual = alone.insert(key.clone(), (value.clone(), Origin::Default));
         if let Err(error) = serde_json::from_value::<Config>(nested(&alone)) {
-            return ConfigError(format!("{key} is {value} ({origin}): {error}"));
+            let wanted = match usual {
+                Some((Value::Bool(_), _)) => "true or false",
+                Some((Value::Number(usual), _)) if usual.is_f64() => "a number",
+                Some((Value::Number(_), _)) => "a whole number, 0 or more",
+                _ => return ConfigError(format!("{key} is {value} ({origin}): {error}")),
+            };
+            return refusal(values, key, wanted);
         }
     }
     ConfigError(message.to_owned())
@@ -407,7 +413,7 @@ mod tests {
         let file = |text| with_file(text).unwrap_err();
         assert_eq!(
             file("workers: {priority: {concurrency: many}}"),
-            "workers.priority.concurrency is \"many\" (file FILE): invalid type: string \"many\", expected usize"
+            "workers.priority.concurrency is \"many\" (file FILE); it must be a whole number, 0 or more"
         );
         assert_eq!(
             file("workers: {priority: {concurrency: 0}}"),
@@ -416,6 +422,8 @@ mod tests {
         assert!(file("log: {colour: red}").starts_with(
             "there is no setting log.colour (file FILE); known here: files, format, keep_days"
         ));
+        let worker = file("worker: {threds: 4}");
+        assert!(worker.ends_with("threads, time_limit"), "{worker}");
         assert!(file("- a\n- b").contains("must hold `key: value` lines"));
         assert!(file("a: [").contains("is no YAML"));
         let environment = with_environment("IMAGE2MODEL_WORKER__MEMORY", "lots").unwrap_err();
