@@ -66,6 +66,12 @@ describe("a job that is under way", () => {
     assert.ok(job.items.some(({ status }) => status === "cancelled"));
     await visit.page.reload();
     await ended.waitFor();
+    const left = job.items.filter(({ status }) => status !== "completed").length;
+    await visit.page.getByRole("button", { name: /^Try (the rest )?again$/ }).click();
+    await visit.page.getByText(`${left} of ${left} models`, { exact: false }).waitFor({ timeout: 60_000 });
+    assert.equal((await newest()).retry_of, job.job_id);
+    await visit.assertAccessible("another try");
+    await visit.screenshot("again-1280-light");
     await visit.close();
   });
 });

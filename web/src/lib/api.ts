@@ -109,6 +109,12 @@ export function cancel(id: string): Promise<Job> {
   return request(`/jobs/${id}/cancel`, { method: "POST" });
 }
 
+/** Makes a new job of what has become no model; under one key it makes one. */
+export function retry(id: string, key: string): Promise<Job> {
+  const headers = { ...access.headers(), "Idempotency-Key": key };
+  return request(`/jobs/${id}/retry`, { method: "POST", headers });
+}
+
 /** Where a job's item can be had in a format that it was not made in. */
 export function formatUrl(jobId: string, fileId: string, format: string): string {
   const query = new URLSearchParams({ format, file_id: fileId });

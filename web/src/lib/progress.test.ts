@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { apply, merge, news, overall } from "./progress";
+import { apply, isWorthAnotherTry, merge, news, overall } from "./progress";
 import type { Item, Job, StreamEvent } from "./types";
 
 function item(id: string, change: Partial<Item> = {}): Item {
@@ -78,5 +78,15 @@ describe("news", () => {
     expect(news(null, after)).toEqual([]);
     const ended = { ...after, status: "cancelled" as const };
     expect(news(after, ended)).toEqual(["The job was cancelled."]);
+  });
+});
+
+describe("another try", () => {
+  it("is for what was cancelled or failed by no fault of the picture's", () => {
+    const failed = (code: string): Item => item("a", { status: "failed", error: { code, message: "why" } });
+    expect(isWorthAnotherTry(item("a", { status: "cancelled" }))).toBe(true);
+    expect(isWorthAnotherTry(failed("decoder_died"))).toBe(true);
+    expect(isWorthAnotherTry(failed("truncated"))).toBe(false);
+    expect(isWorthAnotherTry(item("a", { status: "completed" }))).toBe(false);
   });
 });

@@ -5,6 +5,15 @@ import type { Item, ItemStatus, Job, JobStatus, StreamEvent } from "./types";
 
 const FINAL: ReadonlySet<string> = new Set(["completed", "failed", "cancelled"]);
 
+/** Failures of the picture itself, which would fail again. */
+const FOR_GOOD = ["unknown_format", "truncated", "damaged", "too_large", "too_small", "no_content"];
+
+/** Whether it is worthwhile to make it once more. */
+export function isWorthAnotherTry(item: Item): boolean {
+  const code = typeof item.error === "object" ? item.error?.code : undefined;
+  return item.status === "cancelled" || (item.status === "failed" && !FOR_GOOD.includes(code ?? ""));
+}
+
 export function isFinal(status: ItemStatus | JobStatus): boolean {
   return FINAL.has(status);
 }
