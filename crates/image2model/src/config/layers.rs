@@ -328,6 +328,7 @@ fn first_bad_leaf(values: &Values, message: &str) -> ConfigError {
             let wanted = match usual {
                 Some((Value::Bool(_), _)) => "true or false",
                 Some((Value::Number(usual), _)) if usual.is_f64() => "a number",
+                Some((Value::Number(_), _)) if value.is_u64() => "a smaller number",
                 Some((Value::Number(_), _)) => "a whole number, 0 or more",
                 _ => return ConfigError(format!("{key} is {value} ({origin}): {error}")),
             };
@@ -422,6 +423,10 @@ mod tests {
         assert!(file("log: {colour: red}").starts_with(
             "there is no setting log.colour (file FILE); known here: files, format, keep_days"
         ));
+        assert_eq!(
+            file("store: {shards: 70000}"),
+            "store.shards is 70000 (file FILE); it must be a smaller number"
+        );
         let worker = file("worker: {threds: 4}");
         assert!(worker.ends_with("threads, time_limit"), "{worker}");
         assert!(file("- a\n- b").contains("must hold `key: value` lines"));
