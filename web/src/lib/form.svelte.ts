@@ -71,6 +71,7 @@ export class UploadForm {
     this.pictures = [];
     this.last = [];
     this.error = undefined;
+    this.passedOver = [];
   }
 
   remove(key: number): void {
