@@ -146,16 +146,16 @@ async fn take_in(
     }
 }
 
+/// Lets a refused client finish sending.
+pub(super) async fn hear_out(parts: &mut Parts) {
+    let _ = tokio::time::timeout(LINGER, parts.pass_over()).await;
+}
+
 /// The same where nothing of the form was read: one that waits to be asked for it has sent nothing.
 async fn hear_out_unread(waits: bool, parts: &mut Parts) {
     if !waits {
         hear_out(parts).await;
     }
-}
-
-/// Lets a refused client finish sending.
-pub(super) async fn hear_out(parts: &mut Parts) {
-    let _ = tokio::time::timeout(LINGER, parts.pass_over()).await;
 }
 
 /// What a client sends to repeat a request safely, without blanks around it.

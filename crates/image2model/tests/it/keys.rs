@@ -329,6 +329,8 @@ fn an_act_on_the_command_line_is_told_with_the_keys_id_and_a_look_is_not() {
     let (_, told) = keys(&["revoke", id.as_str()]);
     let line = format!("keys revoke {}", id.as_str());
     assert!(told.contains(&line) && told.contains("done"), "{told}");
+    let begun = told.find("begins");
+    assert!(begun.is_some() && begun < told.find("done"), "{told}");
     let (_, told) = keys(&["revoke", "nobodys"]);
     assert!(
         told.contains("keys revoke nobodys") && told.contains("failed"),

@@ -22,8 +22,8 @@ pub(super) struct Taking {
     waits_since: Mutex<Option<Instant>>,
 }
 
-/// Runs a stream's task until its end, or until its client has taken nothing of its answer for so long; then the stream
-/// is reset.
+/// Runs a stream's task until its end, or until what was handed out of its answer has waited for so long; then the
+/// stream is reset.
 pub(super) async fn unless_untaken(answering: impl Future<Output = ()>, limit: Duration) {
     let taking = Arc::<Taking>::default();
     let watched = taking.clone();

@@ -60,6 +60,11 @@ async fn a_body_that_is_too_long_is_told_the_limit() {
         body["message"],
         "The body is over the limit of 2097152 bytes."
     );
+    let around = r#"{"file_id":""}"#.len();
+    for (length, status) in [(2_097_152, 400), (2_097_153, 413)] {
+        let ask = json!({"file_id": "x".repeat(length - around)});
+        assert_problem(&api.generate(ask, None).await, status);
+    }
 }
 
 #[tokio::test]

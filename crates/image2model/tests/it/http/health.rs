@@ -5,13 +5,13 @@ use image2model::{
     job::{Queue, WorkerId},
     store::{SCHEDULER, WorkerLoad, WorkerReport},
 };
+use serde_json::json;
 
 use super::{
     Api, GB, ROOM,
     admin::{ADMIN, USER},
     assert_problem,
 };
-use serde_json::json;
 
 #[tokio::test]
 async fn the_plain_health_answers_under_all_its_paths() {
