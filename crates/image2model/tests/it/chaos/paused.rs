@@ -43,8 +43,13 @@ async fn a_worker_that_slept_through_its_leases_writes_nothing() {
     signal(&sleeper, Signal::CONT);
     let mut look = tokio::time::interval(Duration::from_millis(50));
     let woken = async {
-        // It hears that its leases are lost, or brings what it has made and is refused.
-        let ends = ["its lease was lost", "the result was dropped"];
+        // It hears that its leases are lost, in the middle of a task or before it began one; or it brings what it has made and
+        // is refused.
+        let ends = [
+            "its lease was lost",
+            "taken back while it waited",
+            "the result was dropped",
+        ];
         while !ends.iter().any(|end| sleeper.log().contains(end)) {
             look.tick().await;
         }
